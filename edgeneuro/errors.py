@@ -1,0 +1,83 @@
+"""The errors edgeneuro raises on purpose.
+
+    EdgeNeuroError
+    ├── InputError            exit 1: unreadable or refused input
+    │   ├── DataError         a data set, its table or its split
+    │   ├── FrameError        one image or array
+    │   ├── ShapeError        a tensor of the wrong shape or type
+    │   ├── CheckpointError   a checkpoint folder
+    │   ├── ModelFileError    an ONNX file
+    │   ├── BundleError       an .edge file that cannot be read
+    │   ├── BackendError      an execution library that is missing or refuses a graph
+    │   └── OutputError       an output that exists, or cannot be written
+    ├── UsageError            exit 2: options that contradict each other
+    └── PromiseError          exit 3: readable, but a promise fails
+        ├── IntegrityError    a hash or the canonical form of a bundle
+        └── SelfTestError     golden outputs not reproduced
+
+Every message says which thing, what came, what was expected and what to try.
+"""
+
+from __future__ import annotations
+
+
+class EdgeNeuroError(Exception):
+    """Base of all deliberate errors; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class InputError(EdgeNeuroError):
+    """Input that cannot be read, or is refused."""
+
+
+class DataError(InputError):
+    """A data set, its table or its split."""
+
+
+class FrameError(InputError):
+    """One image or array that cannot be used as a frame."""
+
+
+class ShapeError(InputError):
+    """A tensor of the wrong shape or element type."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint folder that is incomplete or belongs to another model."""
+
+
+class ModelFileError(InputError):
+    """An ONNX file that cannot be read, converted or run."""
+
+
+class BundleError(InputError):
+    """An .edge file that cannot be read."""
+
+
+class BackendError(InputError):
+    """An execution library that is missing, or refuses a graph."""
+
+
+class OutputError(InputError):
+    """An output that already exists, or cannot be written."""
+
+
+class UsageError(EdgeNeuroError):
+    """Options that contradict each other."""
+
+    exit_code = 2
+
+
+class PromiseError(EdgeNeuroError):
+    """Readable input that does not keep a promise."""
+
+    exit_code = 3
+
+
+class IntegrityError(PromiseError):
+    """A bundle whose bytes differ from what its manifest promises."""
+
+
+class SelfTestError(PromiseError):
+    """A bundle that does not reproduce its golden outputs here."""

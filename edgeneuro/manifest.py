@@ -1,0 +1,151 @@
+"""The manifest of a bundle: what the engine is, what it was made from, what it promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgeneuro.data.split import Split
+from edgeneuro.errors import BundleError, InputError
+from edgeneuro.files import canonical_json
+from edgeneuro.preprocess import Preprocess
+from edgeneuro.records import from_json, to_json
+from edgeneuro.spec import TensorSpec
+
+SCHEMA = 1
+"""Raised when a field changes meaning."""
+
+Precision = Literal["fp32", "fp16", "int8"]
+Task = Literal["classification"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """One executable form of the network.
+
+    path: member of the bundle. requires: what the processor must offer ("x86_64", "vnni"), empty for any.
+    convolutions: in the float graph; int8_convolutions: how many of them the backend's own optimised graph
+    runs in INT8. kept_float: names of the layers the plan leaves in float. tolerance: largest absolute
+    difference from golden.npz allowed at start-up, on any output element.
+    """
+
+    path: str
+    backend: str
+    precision: Precision
+    requires: tuple[str, ...] = ()
+    convolutions: int
+    int8_convolutions: int = 0
+    kept_float: tuple[str, ...] = ()
+    tolerance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataIdentity:
+    """A data set by name. licence: as its source states it. simulated: made by this package."""
+
+    name: str
+    licence: str
+    simulated: bool
+    frames: int
+    groups: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Which frames fixed the ranges. bit_depths, sides in px: what the calibration frames had; others are flagged.
+
+    identity: SHA-256 over the calibration tensors in order.
+    """
+
+    data: DataIdentity
+    method: str
+    identity: str
+    bit_depths: tuple[int, ...]
+    smallest_side_px: int
+    largest_side_px: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A value with its 95 % interval, bootstrap over groups."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Build-time accuracy on groups unseen in training, validation and calibration.
+
+    graphs: member path -> primary metric (0..1). drop_points: float minus engine, in percentage points, paired
+    frame by frame. agreement: share of frames with the same predicted class as the float graph.
+    """
+
+    data: DataIdentity
+    protocol: Literal["grouped", "leaky"]
+    metric: str
+    graphs: Mapping[str, Interval]
+    drop_points: Mapping[str, Interval]
+    agreement: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """Of the float network: parameters with batch normalisation, multiply-accumulates a frame (convolutions and
+    fully connected layers only)."""
+
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything a device needs to know; `files` maps every other member to its SHA-256.
+
+    provenance: sha256 of what the bundle was made from, and settings, by name. tools: library versions.
+    primary_metric: key in edgeneuro.metrics. precision: what the user asked for, as delivered.
+    """
+
+    schema: int = SCHEMA
+    model: str
+    task: Task
+    precision: Precision
+    classes: tuple[str, ...]
+    primary_metric: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocess: Preprocess
+    graphs: tuple[Graph, ...]
+    compute: Compute
+    trained_on: DataIdentity | None
+    calibration: Calibration | None
+    split: Split | None
+    accuracy: Accuracy | None
+    provenance: Mapping[str, str]
+    tools: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical_json(to_json(self))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """Raises BundleError: not JSON, from a newer edgeneuro, or a field missing, unknown or of the wrong type."""
+        try:
+            value = json.loads(data)
+        except ValueError as error:
+            raise BundleError(f"manifest.json: is not JSON ({error}); build the engine again") from error
+        schema = value.get("schema") if isinstance(value, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise BundleError(
+                f"manifest.json: has schema {schema}, this edgeneuro reads up to {SCHEMA}; upgrade edgeneuro on this device"
+            )
+        try:
+            return from_json(cls, value, "manifest.json")
+        except InputError as error:
+            raise BundleError(f"{error}; build the engine again with this version") from error

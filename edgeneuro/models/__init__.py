@@ -1,0 +1,62 @@
+"""The table of reference models. A model is one file and one row here; importing the table needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from edgeneuro.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """builder: "module:function", called with (classes=int, channels=int, **options), returns a torch module that
+    maps (batch, channel, height, width) float32 to (batch, class) logits. image_size: default side in px.
+    data: default data set. primary_metric: key in edgeneuro.metrics. learning_rate, optimiser: of the recipe.
+    """
+
+    name: str
+    title: str
+    builder: str
+    task: Literal["classification"] = "classification"
+    channels: Literal[1, 3] = 1
+    image_size: int = 224
+    data: str = "phantom"
+    primary_metric: str = "balanced_accuracy"
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+MODELS: Mapping[str, ModelEntry] = {
+    entry.name: entry
+    for entry in (
+        ModelEntry(
+            name="myositis",
+            title="STANet: depthwise separable and conventional convolution with soft-threshold attention",
+            builder="edgeneuro.models.stanet:build",
+        ),
+        ModelEntry(
+            name="myositis-dual",
+            title="DualVGG: VGG16 and VGG19 side by side, features concatenated (Ucar 2022)",
+            builder="edgeneuro.models.dualvgg:build",
+            channels=3,
+            optimiser="adam",
+            learning_rate=2e-5,
+            weight_decay=0.0,
+        ),
+    )
+}
+
+
+def model_entry(name: str) -> ModelEntry:
+    """The row of `name`. Raises InputError with the known names and the nearest one."""
+    if name not in MODELS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, MODELS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(f"model {name!r}: is not known; {hint}expected one of {', '.join(MODELS)}")
+    return MODELS[name]

@@ -1,0 +1,112 @@
+"""From a frame to the network's input: one implementation for training, calibration and the device.
+
+Steps, in order: to grey or RGB; to uint8 (or kept 16-bit); resize; scale and normalise to float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from edgeneuro.errors import FrameError
+from edgeneuro.spec import Float32, Frame
+
+SMALLEST_SIDE_PX = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """Preprocessing as data; calling it applies it.
+
+    height, width: of the network's input, in px. channels: 1 grey, 3 RGB. bit_depth: 8 converts every
+    frame to uint8 before resizing, 16 keeps uint16. max_value: the pixel value that becomes 1.0.
+    mean, std: one each a channel, on the 0..1 scale.
+    """
+
+    height: int
+    width: int
+    channels: Literal[1, 3] = 1
+    bit_depth: Literal[8, 16] = 8
+    max_value: float = 255.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __call__(self, frame: Frame) -> Float32:
+        """frame: (height, width) grey or (height, width, 1 | 3 | 4) RGB(A); uint8, uint16, bool, or float in 0..1.
+
+        Returns (channel, height, width) float32. Raises FrameError.
+        """
+        return self.normalise(self.resize(frame))
+
+    def resize(self, frame: Frame) -> Frame:
+        """The frame with this object's channels, bit depth and size: (height, width[, 3]), still integer."""
+        pixels = _to_channels(_to_depth(_checked(frame), self.bit_depth), self.channels)
+        height, width = pixels.shape[:2]
+        if (height, width) == (self.height, self.width):
+            return pixels
+        shrinks = self.height <= height and self.width <= width
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return cv2.resize(pixels, (self.width, self.height), interpolation=how)
+
+    def normalise(self, pixels: Frame) -> Float32:
+        """(height, width[, 3]) integer pixels -> (channel, height, width) float32, (x / max_value - mean) / std.
+
+        One multiplication and one addition in float32 a pixel, so that every machine gives the same bits.
+        """
+        planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+        std = np.asarray(self.std, np.float64)
+        gain = (1.0 / (self.max_value * std)).astype(np.float32)[:, None, None]
+        offset = (-np.asarray(self.mean, np.float64) / std).astype(np.float32)[:, None, None]
+        scaled = np.multiply(planes, gain, dtype=np.float32, order="C")
+        return np.add(scaled, offset, out=scaled)
+
+
+def frame_depth(frame: Frame) -> int:
+    """8 or 16: bits a pixel of the frame as it came (bool and float count as 8)."""
+    return 16 if frame.dtype == np.uint16 else 8
+
+
+def _checked(frame: Frame) -> Frame:
+    if frame.ndim == 3 and frame.shape[2] == 1:
+        frame = frame[:, :, 0]
+    if frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] not in (3, 4)):
+        raise FrameError(
+            f"frame: got shape {frame.shape}, expected (height, width) or (height, width, 3); "
+            "give one frame at a time, channels last"
+        )
+    if min(frame.shape[:2]) < SMALLEST_SIDE_PX:
+        raise FrameError(
+            f"frame: got {frame.shape[1]} x {frame.shape[0]} px, expected at least "
+            f"{SMALLEST_SIDE_PX} px on each side; crop less, or record at a higher resolution"
+        )
+    return frame
+
+
+def _to_depth(frame: Frame, depth: Literal[8, 16]) -> Frame:
+    full = 255 if depth == 8 else 65535
+    if frame.dtype == np.bool_:
+        return frame.astype(np.uint8 if depth == 8 else np.uint16) * full
+    if np.issubdtype(frame.dtype, np.floating):
+        low, high = float(frame.min()), float(frame.max())
+        if not (low >= 0.0 and high <= 1.0):  # also false for NaN
+            raise FrameError(
+                f"frame: got floating-point pixels from {low:g} to {high:g}, expected 0 to 1; "
+                "divide by the largest possible value, or save as uint8 or uint16"
+            )
+        return np.rint(frame * full).astype(np.uint8 if depth == 8 else np.uint16)
+    if frame.dtype == np.uint8:
+        return frame if depth == 8 else frame.astype(np.uint16) * 257
+    if frame.dtype == np.uint16:
+        return frame if depth == 16 else cv2.convertScaleAbs(frame, alpha=1 / 257)
+    raise FrameError(f"frame: got pixels of {frame.dtype}, expected uint8, uint16 or float in 0..1; convert them first")
+
+
+def _to_channels(frame: Frame, channels: Literal[1, 3]) -> Frame:
+    if frame.ndim == 2:
+        return frame if channels == 1 else cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB)
+    if channels == 1:
+        return cv2.cvtColor(frame, cv2.COLOR_RGBA2GRAY if frame.shape[2] == 4 else cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB) if frame.shape[2] == 4 else frame

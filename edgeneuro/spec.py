@@ -1,0 +1,47 @@
+"""What a tensor that crosses a border looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeneuro.errors import ShapeError
+
+Array = NDArray[Any]
+Frame = NDArray[Any]
+"""(height, width) grey or (height, width, 3) RGB, uint8 or uint16."""
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a graph.
+
+    shape: sizes in order, -1 where any size is accepted. axes: one word an axis, e.g. ("batch",
+    "channel", "height", "width"). dtype: numpy's name. unit: what one element is, in words.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    dtype: str
+    unit: str
+
+    def check(self, value: Array) -> None:
+        """Raise ShapeError unless `value` has this shape and element type."""
+        fits = value.ndim == len(self.shape) and all(
+            want in (-1, have) for want, have in zip(self.shape, value.shape, strict=True)
+        )
+        if not fits:
+            wanted = ", ".join(
+                axis if size == -1 else f"{axis} {size}" for axis, size in zip(self.axes, self.shape, strict=True)
+            )
+            raise ShapeError(f"tensor {self.name!r}: got shape {value.shape}, expected ({wanted})")
+        if value.dtype != np.dtype(self.dtype):
+            raise ShapeError(
+                f"tensor {self.name!r}: got elements of {value.dtype}, expected {self.dtype}; use .astype({self.dtype!r})"
+            )
