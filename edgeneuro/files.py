@@ -50,7 +50,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise OutputError(f"{path}: the disk is full; nothing was written, free some space and run again") from error
+            raise OutputError(
+                f"{path}: the disk is full; nothing was written, free some space and run again"
+            ) from error
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error
     finally:
         if temporary is not None:

@@ -60,8 +60,9 @@ class Preprocess:
         std = np.asarray(self.std, np.float64)
         gain = (1.0 / (self.max_value * std)).astype(np.float32)[:, None, None]
         offset = (-np.asarray(self.mean, np.float64) / std).astype(np.float32)[:, None, None]
-        scaled = np.multiply(planes, gain, dtype=np.float32, order="C")
-        return np.add(scaled, offset, out=scaled)
+        scaled: Float32 = np.multiply(planes, gain, dtype=np.float32, order="C")
+        scaled += offset
+        return scaled
 
 
 def frame_depth(frame: Frame) -> int:

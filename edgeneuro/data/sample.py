@@ -31,7 +31,9 @@ class Sample:
         if by == "group":
             return self.group
         if by not in self.tags:
-            raise DataError(f"{self.source}: has no column {by!r}; expected group or one of {', '.join(sorted(self.tags))}")
+            raise DataError(
+                f"{self.source}: has no column {by!r}; expected group or one of {', '.join(sorted(self.tags))}"
+            )
         return self.tags[by]
 
 
