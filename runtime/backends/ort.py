@@ -1,0 +1,71 @@
+"""ONNX Runtime on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnxruntime as ort
+
+from edgeneuro.errors import BackendError
+from edgeneuro.spec import Array, TensorSpec
+
+_NUMPY_NAMES = {"float": "float32", "double": "float64"}
+
+
+class OrtBackend:
+    """A graph opened by ONNX Runtime's CPU provider with all graph optimisations.
+
+    One `run` may follow another from any thread, and they may overlap: a session keeps no state between calls.
+    """
+
+    def __init__(self, model: bytes, *, threads: int | None = None) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3  # errors only: they come back as exceptions anyway
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library's errors share no base class of their own
+            raise BackendError(
+                f"onnxruntime {ort.__version__}: refuses the graph ({_first_line(error)}); "
+                "build the engine again, or install a newer onnxruntime"
+            ) from error
+        self.inputs = tuple(_spec(node) for node in session.get_inputs())
+        self.outputs = tuple(_spec(node) for node in session.get_outputs())
+        self._names = [spec.name for spec in self.outputs]
+        self._session: ort.InferenceSession | None = session
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Every output by name. Raises BackendError when the library refuses, or after `close`."""
+        session = self._session
+        if session is None:
+            raise BackendError("onnxruntime: the engine is closed; open it again")
+        try:
+            values = session.run(self._names, feeds)
+        except Exception as error:
+            raise BackendError(
+                f"onnxruntime: failed to run the graph ({_first_line(error)}); "
+                "run `edgeneuro verify` on the engine and `edgeneuro doctor` on this machine"
+            ) from error
+        return dict(zip(self._names, values, strict=True))
+
+    def close(self) -> None:
+        """Release the session; a second call does nothing."""
+        self._session = None
+
+
+def _spec(node: Any) -> TensorSpec:
+    """What the library says about one input or output; it knows no unit."""
+    kind = node.type.removeprefix("tensor(").removesuffix(")")
+    return TensorSpec(
+        name=node.name,
+        shape=tuple(size if isinstance(size, int) else -1 for size in node.shape),
+        axes=tuple(size if isinstance(size, str) else f"axis {axis}" for axis, size in enumerate(node.shape)),
+        dtype=_NUMPY_NAMES.get(kind, kind),
+        unit="unknown",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,126 @@
+"""Tiny bundles, made without training: average brightness, then one fully connected layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeneuro.manifest import Calibration, Compute, DataIdentity, Graph, Manifest
+from edgeneuro.preprocess import Preprocess
+from edgeneuro.runtime.bundle import pack_bundle
+from edgeneuro.runtime.engine import Float32
+from edgeneuro.spec import TensorSpec
+
+SIDE = 32
+CLASSES = ("dark", "grey", "bright")
+PHANTOM = DataIdentity(name="phantom", licence="Apache-2.0", simulated=True, frames=6, groups=3)
+LUNG = DataIdentity(name="us_lung_pocus", licence="CC-BY-4.0", simulated=False, frames=6, groups=3)
+
+# logits = 10 * (-m, 0.5 - |m - 0.5| roughly, m): a straight line a class, highest at brightness 0, 0.5 and 1
+_WEIGHT = np.array([[-40.0], [0.0], [40.0]], np.float32)
+_BIAS = np.array([12.0, 0.0, -28.0], np.float32)
+
+
+def tiny_onnx(*, bias: Float32 = _BIAS, opset: int = 20) -> bytes:
+    """image (batch, 1, 32, 32) -> mean brightness -> logits (batch, 3)."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(_WEIGHT, "weight"), numpy_helper.from_array(bias, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def logits_of(batch: Float32, *, bias: Float32 = _BIAS) -> Float32:
+    """What `tiny_onnx` computes, in numpy."""
+    mean = batch.mean(axis=(1, 2, 3), dtype=np.float64)[:, None]
+    return (mean @ _WEIGHT.T + bias).astype(np.float32)
+
+
+def tiny_graph(path: str = "model.onnx", **changes: Any) -> Graph:
+    graph = Graph(path=path, backend="onnxruntime", precision="fp32", convolutions=0, tolerance=1e-3)
+    return replace(graph, **changes)
+
+
+def tiny_manifest(**changes: Any) -> Manifest:
+    manifest = Manifest(
+        model="myositis",
+        task="classification",
+        precision="fp32",
+        classes=CLASSES,
+        primary_metric="balanced_accuracy",
+        inputs=(
+            TensorSpec(
+                name="image",
+                shape=(-1, 1, SIDE, SIDE),
+                axes=("batch", "channel", "height", "width"),
+                dtype="float32",
+                unit="brightness, 0 to 1",
+            ),
+        ),
+        outputs=(TensorSpec(name="logits", shape=(-1, 3), axes=("batch", "class"), dtype="float32", unit="logit"),),
+        preprocess=Preprocess(height=SIDE, width=SIDE),
+        graphs=(tiny_graph(),),
+        compute=Compute(params=6, macs=3),
+        trained_on=LUNG,
+        calibration=None,
+        split=None,
+        accuracy=None,
+        provenance={"checkpoint": "0" * 64},
+        tools={"onnxruntime": "1"},
+    )
+    return replace(manifest, **changes)
+
+
+def tiny_calibration() -> Calibration:
+    """As if calibrated on 8-bit frames with sides of 32 to 64 px."""
+    return Calibration(
+        data=LUNG,
+        method="minmax",
+        identity="0" * 64,
+        bit_depths=(8,),
+        smallest_side_px=32,
+        largest_side_px=64,
+    )
+
+
+def golden_npz(outputs: Mapping[str, Float32], batch: Float32) -> bytes:
+    buffer = BytesIO()
+    np.savez(buffer, input=batch, **outputs)
+    return buffer.getvalue()
+
+
+def tiny_members(manifest: Manifest, **changed: bytes) -> dict[str, bytes]:
+    """Every graph is the same network; golden outputs are those of numpy."""
+    batch = np.linspace(0, 1, 2 * SIDE * SIDE, dtype=np.float32).reshape(2, 1, SIDE, SIDE)
+    expected = logits_of(batch)
+    outputs = {f"{graph.path}:logits": expected for graph in manifest.graphs}
+    members = {"golden.npz": golden_npz(outputs, batch), "model.onnx": tiny_onnx()}
+    members |= {graph.path: tiny_onnx() for graph in manifest.graphs}
+    return members | changed
+
+
+def tiny_bundle(manifest: Manifest | None = None, members: Mapping[str, bytes] | None = None) -> bytes:
+    manifest = tiny_manifest() if manifest is None else manifest
+    return pack_bundle(manifest, tiny_members(manifest) if members is None else members)
+
+
+def write_bundle(path: Path, manifest: Manifest | None = None, members: Mapping[str, bytes] | None = None) -> Path:
+    path.write_bytes(tiny_bundle(manifest, members))
+    return path
