@@ -1,0 +1,160 @@
+"""Image files and arrays to frames: bytes are read once, checked for truncation, then decoded."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path, PurePath
+
+import cv2
+import numpy as np
+
+from edgeneuro.errors import FrameError
+from edgeneuro.spec import Frame
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
+"""Of the files that can be read, in lower case; upper case is accepted as well."""
+
+_PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
+_TIFF = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+_DAMAGED = "copy it again from where it was recorded"
+
+# Whatever OpenCV would print about a broken file is said in the FrameError.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def is_frame_file(path: PurePath) -> bool:
+    """Whether the name of `path` ends like a file that can be read."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def read_frame(path: Path) -> Frame:
+    """The frame in the file `path`; see `decode_frame`. Raises FrameError, also for a missing file."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise FrameError(f"{path}: no such file; check the name") from error
+    except IsADirectoryError as error:
+        raise FrameError(f"{path}: is a folder, expected one image file") from error
+    except OSError as error:
+        raise FrameError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
+    return decode_frame(data, str(path))
+
+
+def decode_frame(data: bytes, name: str) -> Frame:
+    """The frame in `data`, the content of a file called `name` (its suffix says which kind to expect).
+
+    Returns (height, width) grey or (height, width, 3) RGB, uint8 or uint16 as stored; from .npy and TIFF also
+    float, whose range `Preprocess` checks. Transparency is dropped. Raises FrameError for an unsupported suffix,
+    for a file that is empty, truncated, damaged where its format lets one see it, or of several pages.
+    """
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise FrameError(
+            f"{name}: files ending in {suffix or 'nothing'!r} cannot be read, expected {' '.join(SUFFIXES)}; convert it"
+        )
+    if not data:
+        raise FrameError(f"{name}: is empty (0 bytes); {_DAMAGED}")
+    return _checked(_decode_array(data, name) if suffix == ".npy" else _decode_image(data, name), name)
+
+
+def _decode_array(data: bytes, name: str) -> Frame:
+    try:
+        array: Frame = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError) as error:
+        raise FrameError(
+            f"{name}: is not a readable .npy array ({error}); save it with numpy.save, numbers only"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise FrameError(f"{name}: is a .npz archive, expected one array; save it with numpy.save")
+    return array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def _decode_image(data: bytes, name: str) -> Frame:
+    if data.startswith(_PNG):
+        _check_png(data, name)
+    elif data.startswith(_JPEG):
+        _check_jpeg(data, name)
+    elif data.startswith(_BMP):
+        _check_bmp(data, name)
+    elif data[:4] in _TIFF:
+        _check_tiff(data, name)
+    else:
+        raise FrameError(
+            f"{name}: is not a PNG, JPEG, BMP or TIFF file (it starts with {data[:4].hex(' ')}); {_DAMAGED} or convert it"
+        )
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise FrameError(f"{name}: cannot be decoded ({error.err}); {_DAMAGED}") from error
+    if pixels is None:
+        raise FrameError(f"{name}: cannot be decoded, it is damaged or of a rare kind; {_DAMAGED} or save it as PNG")
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    frame: Frame = pixels
+    return frame
+
+
+def _check_png(data: bytes, name: str) -> None:
+    """Walk the chunks: each must be whole, carry the right CRC, and the last be IEND (ISO/IEC 15948, section 5)."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            break
+        if zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+            raise FrameError(f"{name}: is damaged, the checksum of a PNG chunk at byte {at} is wrong; {_DAMAGED}")
+        if data[at + 4 : at + 8] == b"IEND":
+            return
+        at = end
+    raise _truncated(data, name)
+
+
+def _check_jpeg(data: bytes, name: str) -> None:
+    """An end-of-image marker must follow the last start of scan; one before it belongs to a thumbnail."""
+    if data.rfind(b"\xff\xd9") < max(data.rfind(b"\xff\xda"), 0):
+        raise _truncated(data, name)
+
+
+def _check_bmp(data: bytes, name: str) -> None:
+    """The header holds the size of the file (some writers leave it 0)."""
+    if len(data) < 26 or struct.unpack_from("<I", data, 2)[0] > len(data):
+        raise _truncated(data, name)
+
+
+def _check_tiff(data: bytes, name: str) -> None:
+    """Follow the chain of directories, one a page; BigTIFF has wider numbers."""
+    order, big = _TIFF[data[:4]]
+    count_kind, entry_bytes, offset_kind = ("Q", 20, "Q") if big else ("H", 12, "I")
+    visited: set[int] = set()
+    try:
+        (at,) = struct.unpack_from(order + offset_kind, data, 8 if big else 4)
+        while at and at not in visited:
+            visited.add(at)
+            (entries,) = struct.unpack_from(order + count_kind, data, at)
+            (at,) = struct.unpack_from(
+                order + offset_kind, data, at + struct.calcsize(order + count_kind) + entries * entry_bytes
+            )
+    except struct.error as error:
+        raise _truncated(data, name) from error
+    if len(visited) != 1:
+        raise FrameError(
+            f"{name}: holds {len(visited)} pages, expected one frame a file; save each page as its own file (tiffsplit)"
+        )
+
+
+def _truncated(data: bytes, name: str) -> FrameError:
+    return FrameError(f"{name}: is truncated, it ends after {len(data):,} bytes in mid-image; {_DAMAGED}")
+
+
+def _checked(frame: Frame, name: str) -> Frame:
+    if frame.dtype not in (np.bool_, np.uint8, np.uint16) and not np.issubdtype(frame.dtype, np.floating):
+        raise FrameError(f"{name}: has pixels of {frame.dtype}, expected uint8, uint16 or float in 0..1; convert them")
+    if not (frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] in (3, 4))) or 0 in frame.shape:
+        raise FrameError(
+            f"{name}: has shape {frame.shape}, expected (height, width) or (height, width, 3); "
+            "save one frame a file, channels last"
+        )
+    return frame[:, :, :3] if frame.ndim == 3 else frame

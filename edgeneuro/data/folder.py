@@ -1,0 +1,143 @@
+"""Folders of frames as data sets: with a description, a table, class-named subfolders, or nothing but images."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from edgeneuro.data.decode import SUFFIXES, is_frame_file, read_frame
+from edgeneuro.data.registered import DESCRIPTION, NOT_IMAGES, REGISTERED, Description, read_description
+from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.data.tables import table_samples, walk
+from edgeneuro.errors import DataError
+from edgeneuro.spec import Frame
+
+DATA_VARIABLE = "EDGENEURO_DATA"
+"""Environment variable: the folder that holds the registered data sets."""
+
+_log = logging.getLogger(__name__)
+
+
+def open_data(spec: str, *, label_column: str | None = None, group_column: str | None = None) -> DataSet:
+    """A data set by what a user calls it; frames are read when asked for.
+
+    spec: "phantom" or "phantom:SEED", a folder, or a registered name, looked for in $EDGENEURO_DATA.
+    label_column, group_column: of the folder's table, in place of those described or registered.
+    A folder with neither table nor class-named subfolders is unlabelled: `classes` is empty, targets are None.
+    Raises DataError.
+    """
+    if spec == "phantom" or spec.startswith("phantom:"):
+        return _open_phantom(spec)
+    return open_folder(find_folder(spec), label_column=label_column, group_column=group_column)
+
+
+def find_folder(spec: str) -> Path:
+    """The folder `spec`, or $EDGENEURO_DATA/`spec`. Raises DataError saying where it was looked for."""
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise DataError(f"{spec}: is a file, expected a folder of frames; give the folder that holds it")
+    root = os.environ.get(DATA_VARIABLE)
+    if root and spec and (Path(root) / spec).is_dir():
+        return Path(root) / spec
+    hint = f"not in {root} either" if root else f"set {DATA_VARIABLE} to the folder that holds registered sets"
+    raise DataError(
+        f"{spec!r}: no such folder ({hint}); expected a folder, phantom[:SEED] or one of {', '.join(REGISTERED)}"
+    )
+
+
+def open_folder(folder: Path, *, label_column: str | None = None, group_column: str | None = None) -> DataSet:
+    """The data set in `folder`: by dataset.json, by its name, by labels.csv, by its subfolders. Raises DataError."""
+    description = _describe(folder)
+    if description is None:
+        if label_column or group_column:
+            raise DataError(
+                f"{folder}: has no labels.csv whose columns could be chosen; add one, or leave the flags out"
+            )
+        return _open_without_table(folder)
+    description = replace(
+        description,
+        label_column=label_column or description.label_column,
+        group_column=group_column or description.group_column,
+        classes=() if label_column else description.classes,
+    )
+    classes, samples, dropped = table_samples(folder, description)
+    if not samples:
+        raise DataError(f"{folder / description.table}: no row with a label is left ({_count(dropped)})")
+    return DataSet(
+        name=description.name,
+        classes=classes,
+        samples=samples,
+        reader=partial(read_sample, folder),
+        dropped=dropped,
+        simulated=description.simulated,
+        licence=description.licence,
+    )
+
+
+def read_sample(folder: Path, sample: Sample) -> Frame:
+    """Pixels of a sample whose source is a file in `folder`."""
+    return read_frame(folder / sample.source)
+
+
+def _describe(folder: Path) -> Description | None:
+    name = folder.resolve().name
+    if (folder / DESCRIPTION).is_file():
+        return read_description(folder)
+    if name in REGISTERED:
+        return REGISTERED[name]
+    if name in NOT_IMAGES:
+        raise DataError(f"{name}: is not a set of labelled images, expected one of {', '.join(REGISTERED)} or your own")
+    if (folder / "labels.csv").is_file():
+        return Description(name=name)
+    return None
+
+
+def _open_without_table(folder: Path) -> DataSet:
+    files = [path.relative_to(folder) for path in walk(folder)]
+    frames = [file for file in files if is_frame_file(file)]
+    if not frames:
+        raise DataError(f"{folder}: holds no frames, expected labels.csv or files ending in {' '.join(SUFFIXES)}")
+    at_top = sum(len(file.parts) == 1 for file in frames)
+    if at_top not in (0, len(frames)):
+        raise DataError(
+            f"{folder}: has {at_top} frames beside its subfolders and {len(frames) - at_top} in them, expected all in "
+            "subfolders named like their class, or none; move them, or write a labels.csv"
+        )
+    classes = () if at_top else tuple(sorted({file.parts[0] for file in frames}))
+    if classes:
+        _log.warning("%s: no labels.csv, so subfolders are classes and every file is its own group", folder.name)
+    samples = tuple(
+        Sample(
+            source=file.as_posix(),
+            index=0,
+            target=classes.index(file.parts[0]) if classes else None,
+            group=file.as_posix(),
+        )
+        for file in frames
+    )
+    dropped = {"not a frame file": len(files) - len(frames)} if len(files) > len(frames) else {}
+    return DataSet(
+        name=folder.resolve().name,
+        classes=classes,
+        samples=samples,
+        reader=partial(read_sample, folder),
+        dropped=dropped,
+    )
+
+
+def _open_phantom(spec: str) -> DataSet:
+    from edgeneuro.data.phantom import phantom_dataset
+
+    seed = spec.removeprefix("phantom").removeprefix(":") or "0"
+    if not seed.isdecimal():
+        raise DataError(f"{spec}: has seed {seed!r}, expected a whole number from 0, as in phantom:7")
+    return phantom_dataset(int(seed))
+
+
+def _count(dropped: object) -> str:
+    return str(dropped)

@@ -1,0 +1,151 @@
+"""A CSV table of frames to samples, every row checked before the first frame is read."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from edgeneuro.data.registered import Description
+from edgeneuro.data.sample import Sample
+from edgeneuro.errors import DataError
+
+CONFLICT_COLUMN = "label_conflict"
+EMPTY_LABEL, LABEL_CONFLICT = "empty label", "conflicting labels"
+
+
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Column names and (line, row) of a CSV file in UTF-8. Raises DataError."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = [column.strip() for column in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            rows = []
+            for row in reader:
+                if None in row or None in row.values():
+                    raise DataError(
+                        f"{path}: line {reader.line_num} has not the {len(columns)} cells of the header; "
+                        "quote cells that hold a comma"
+                    )
+                rows.append((reader.line_num, {column: cell.strip() for column, cell in row.items()}))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such table; check the name in dataset.json") from error
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a readable table ({error}); save it as comma-separated UTF-8") from error
+    if not columns:
+        raise DataError(f"{path}: is empty, expected a line of column names and a line a frame")
+    return columns, rows
+
+
+def table_samples(
+    folder: Path, description: Description
+) -> tuple[tuple[str, ...], tuple[Sample, ...], Mapping[str, int]]:
+    """Classes, samples in the table's order, and the number of rows dropped for each reason.
+
+    Raises DataError for a column, group or file that is missing, a path outside `folder`, a file listed twice,
+    a label that is not among the described classes, a fold that is not a whole number.
+    """
+    path = folder / _inside(description.table, str(folder))
+    columns, rows = read_table(path)
+    fold_column = _check_columns(path, columns, description)
+    kept, dropped = _drop(rows, description.label_column)
+    _check_files(folder, path, [(line, row[description.file_column]) for line, row in kept])
+    labels = sorted({row[description.label_column] for _, row in kept})
+    classes = description.classes or tuple(labels)
+    number = {label: target for target, label in enumerate(classes)}
+    hidden = {description.file_column, description.label_column, fold_column}
+    samples = []
+    for line, row in kept:
+        label, group = row[description.label_column], row[description.group_column]
+        if label not in number:
+            raise DataError(f"{path}: line {line} has label {label!r}, expected one of {', '.join(classes)}")
+        if not group:
+            raise DataError(
+                f"{path}: line {line} has an empty {description.group_column}, which says what must stay together; "
+                "give each patient, video or lesion a name"
+            )
+        samples.append(
+            Sample(
+                source=row[description.file_column],
+                index=0,
+                target=number[label],
+                group=group,
+                fold=_fold(row[fold_column], path, line) if fold_column else None,
+                tags={column: cell for column, cell in row.items() if column not in hidden},
+            )
+        )
+    return classes, tuple(samples), dropped
+
+
+def _check_columns(path: Path, columns: list[str], description: Description) -> str | None:
+    """The fold column in use, if any. Raises DataError naming what the table has and needs."""
+    needed = [description.file_column, description.label_column, description.group_column]
+    if description.fold_column is not None:
+        needed.append(description.fold_column)
+    missing = [column for column in needed if column not in columns]
+    if missing:
+        raise DataError(
+            f"{path}: has columns {', '.join(columns)}, but needs {', '.join(needed)} (missing: {', '.join(missing)}); "
+            "add them, or name others with --label-column and --group-column or in dataset.json"
+        )
+    return description.fold_column or ("fold" if "fold" in columns else None)
+
+
+def _drop(
+    rows: list[tuple[int, dict[str, str]]], label_column: str
+) -> tuple[list[tuple[int, dict[str, str]]], Mapping[str, int]]:
+    kept, dropped = [], Counter[str]()
+    for line, row in rows:
+        if not row[label_column]:
+            dropped[EMPTY_LABEL] += 1
+        elif row.get(CONFLICT_COLUMN) == "1":
+            dropped[LABEL_CONFLICT] += 1
+        else:
+            kept.append((line, row))
+    return kept, dict(dropped)
+
+
+def _check_files(folder: Path, path: Path, files: list[tuple[int, str]]) -> None:
+    first_line: dict[str, int] = {}
+    missing = []
+    for line, file in files:
+        inside = _inside(file, f"{path}: line {line}").as_posix()
+        if inside in first_line:
+            raise DataError(
+                f"{path}: lists {file} twice, on lines {first_line[inside]} and {line}; keep one, or training "
+                "and test may share it"
+            )
+        first_line[inside] = line
+        if not (folder / inside).is_file():
+            missing.append((line, file))
+    if missing:
+        line, file = missing[0]
+        raise DataError(
+            f"{path}: {len(missing)} of {len(files)} files are missing, first {file!r} on line {line}; "
+            "restore them or remove their lines"
+        )
+
+
+def _inside(file: str, where: str) -> PurePosixPath:
+    path = PurePosixPath(file)
+    if not file or path.is_absolute() or PureWindowsPath(file).drive or ".." in path.parts:
+        raise DataError(f"{where}: names the file {file!r}, expected a path inside the folder, without '..'")
+    return path
+
+
+def _fold(cell: str, path: Path, line: int) -> int | None:
+    if not cell:
+        return None
+    try:
+        return int(cell)
+    except ValueError as error:
+        raise DataError(f"{path}: line {line} has fold {cell!r}, expected a whole number") from error
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Files below `folder` in order of name, hidden ones left out."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path

@@ -1,0 +1,27 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+RealData = Callable[[str], Path]
+
+
+@pytest.fixture
+def real_data() -> RealData:
+    """The folder of a real data set by name: $EDGENEURO_DATA/NAME, else ../shared/data/NAME beside the checkout."""
+
+    def find(name: str) -> Path:
+        roots = [Path(__file__).parents[2] / "shared" / "data"]
+        if "EDGENEURO_DATA" in os.environ:
+            roots.insert(0, Path(os.environ["EDGENEURO_DATA"]))
+        for root in roots:
+            if (root / name).is_dir():
+                return root / name
+        pytest.skip(f"needs the data set {name}, looked for in {' and '.join(map(str, roots))}; set EDGENEURO_DATA")
+
+    return find
