@@ -18,7 +18,7 @@ from edgeneuro.errors import DataError
 from edgeneuro.spec import Frame
 
 SIDE_PX = 256
-MARGIN_PX = 16
+MARGIN_PX = 12
 FOLDS = 5
 
 _SOURCE = re.compile(r"phantom-(\d+)/subject-(\d+)")

@@ -106,7 +106,7 @@ def _muscle_level(
 def _septa(muscle: Muscle, rng: np.random.Generator, below: Float32, along: Float32, across_fibres: bool) -> Float32:
     """Perimysium, 0 to 1: lines along the fibres, or a net of short curved lines across them.
 
-    The lines are where smooth noise, stretched along the fibres, changes sign.
+    The lines are where smooth noise, stretched along the fibres, changes sign; a second noise breaks them up.
     """
     angle = np.deg2rad(0.0 if across_fibres else muscle.pennation_deg + rng.normal(0.0, 2.0))
     length_mm = muscle.fascicle_mm * (1.4 if across_fibres else rng.uniform(7.0, 11.0))
@@ -117,7 +117,10 @@ def _septa(muscle: Muscle, rng: np.random.Generator, below: Float32, along: Floa
         0.75 * muscle.fascicle_mm
     )
     field = cv2.remap(noise, fibre + cells / 2, normal + cells / 2, cv2.INTER_CUBIC, borderMode=cv2.BORDER_WRAP)
-    return np.asarray(np.exp(-np.square(field / np.float32(0.3))), np.float32)
+    rows, columns = below.shape
+    cell = 2.0 / float(along[0, 1] - along[0, 0])
+    whole = np.clip(0.8 + 0.5 * smooth_noise(rng, rows, columns, 0.6 * cell, cell), 0.0, 1.0)
+    return np.asarray(whole * np.exp(-np.square(field / np.float32(0.3))), np.float32)
 
 
 def _fat_level(subject: Subject, rng: np.random.Generator, depth: Float32, along: Float32) -> Float32:
@@ -125,7 +128,7 @@ def _fat_level(subject: Subject, rng: np.random.Generator, depth: Float32, along
     rows, columns = depth.shape[0], along.shape[1]
     pixel_mm = float(along[0, 1] - along[0, 0])
     lobules = smooth_noise(rng, rows, columns, rng.uniform(1.4, 2.2) / pixel_mm, rng.uniform(6.0, 10.0) / pixel_mm)
-    level: Float32 = np.float32(-2.5) + np.float32(subject.septa_db) * np.exp(-np.square(lobules / np.float32(0.25)))
+    level: Float32 = np.float32(-5.0) + np.float32(subject.septa_db) * np.exp(-np.square(lobules / np.float32(0.4)))
     return level
 
 
@@ -144,7 +147,7 @@ def _mirrors(subject: Subject, rng: np.random.Generator, depth: Float32, borders
     for border, level_db, thickness_mm in lines:
         slope_deg = np.rad2deg(np.arctan(np.gradient(border[0]) / pixel_mm)).astype(np.float32)
         loss = np.minimum(np.square(slope_deg / 9.0) * 3.0, 12.0)  # a smooth interface reflects away from the probe
-        peak = np.float32(level_db) - loss + np.float32(2.0) * _curve(rng, columns, columns / 10.0)
+        peak = np.float32(level_db) - loss + np.float32(2.5) * _curve(rng, columns, columns / 10.0)
         off_axis = np.square((depth - border) / np.float32(thickness_mm / 2))
-        np.maximum(total, peak - np.float32(6.0) * off_axis, out=total)
+        np.maximum(total, peak - np.float32(12.0) * off_axis, out=total)
     return total

@@ -108,7 +108,7 @@ class _Disease:
 def draw_subject(seed: int, number: int) -> Subject:
     """Subject `number` of the phantom with this seed; class `CLASSES[number % 4]`, all else independent of it."""
     rng = np.random.default_rng([seed, number, 0])
-    diagnosis: Diagnosis = ("normal", "ibm", "pm", "dm")[number % 4]  # type: ignore[assignment]
+    diagnosis: Diagnosis = ("normal", "ibm", "pm", "dm")[number % 4]
     disease = _draw_disease(diagnosis, rng)
     age_db = float(rng.normal(0.0, 1.5))  # muscle grows brighter with age: Arts et al. 2010
     side_mm = float(rng.uniform(30.0, 46.0))
@@ -116,8 +116,8 @@ def draw_subject(seed: int, number: int) -> Subject:
         diagnosis=diagnosis,
         probe=PROBES[int(rng.integers(len(PROBES)))],
         fat_mm=float(np.clip(rng.lognormal(np.log(5.0), 0.4), 2.0, 11.0)),
-        septa_db=float(rng.uniform(4.0, 9.0)) + disease.septa_db,
-        fascia_mm=float(rng.uniform(0.45, 0.75)) * disease.fascia_thickness,
+        septa_db=float(rng.uniform(6.0, 11.0)) + disease.septa_db,
+        fascia_mm=float(rng.uniform(0.4, 0.75)) * disease.fascia_thickness,
         fascia_db=float(rng.uniform(13.0, 19.0)) + disease.fascia_db,
         upper=_draw_muscle(rng, disease.upper, age_db, thickness_mm=side_mm * rng.uniform(0.34, 0.46), sign=1.0),
         lower=_draw_muscle(rng, disease.lower, age_db, thickness_mm=side_mm * rng.uniform(0.34, 0.50), sign=-1.0),
@@ -175,5 +175,5 @@ def _draw_disease(diagnosis: Diagnosis, rng: np.random.Generator) -> _Disease:
     if diagnosis == "dm":
         upper = _Change(level_db=2.0 * severity, rim_db=10.0 * severity, patch_db=1.0 * severity, fascicle=1.25)
         lower = _Change(level_db=1.0 * severity, rim_db=6.0 * severity, fascicle=1.25)
-        return _Disease(upper=upper, lower=lower, fascia_thickness=1.0 + 1.3 * severity, septa_db=3.0 * severity)
+        return _Disease(upper=upper, lower=lower, fascia_thickness=1.0 + 1.1 * severity, septa_db=3.0 * severity)
     return _Disease()

@@ -19,7 +19,7 @@ from edgeneuro.spec import Float32, Frame
 SPEED_MM_PER_US = 1.54  # soft tissue, as every scanner assumes
 AXIAL_OVERSAMPLING = 2
 FAT_GREY = 0.5  # where fat lies between black and white at 0 dB gain
-NOISE_DB = -68.0  # electronic noise at the skin; time-gain compensation lifts it with depth
+NOISE_DB = -80.0  # electronic noise at the skin; time-gain compensation lifts it with depth
 NOMINAL_ATTENUATION = 0.58  # dB / cm / MHz, what time-gain compensation assumes
 
 
@@ -71,14 +71,13 @@ def _depth_gain_db(anatomy: Anatomy, subject: Subject, rng: np.random.Generator,
 def _scatter(
     anatomy: Anatomy, loss_db: Float32, probe: Probe, rng: np.random.Generator, pixel_mm: float
 ) -> NDArray[np.complex64]:
-    """Complex echo strength on a grid finer in depth: many random scatterers a cell, plus in-phase interfaces."""
+    """Complex echo strength on a grid finer in depth: many random scatterers a cell; interfaces are half in phase."""
     rows, columns = anatomy.level_db.shape
     size = (columns, rows * AXIAL_OVERSAMPLING)
     diffuse = cv2.resize(_amplitude(anatomy.level_db + loss_db), size, interpolation=cv2.INTER_LINEAR)
     mirror = cv2.resize(_amplitude(anatomy.mirror_db + loss_db), size, interpolation=cv2.INTER_LINEAR)
     noise = rng.standard_normal((size[1], columns, 2), dtype=np.float32).view(np.complex64)[:, :, 0]
-    roughness = np.exp(1j * smooth_noise(rng, size[1], columns, 8.0, 24.0)).astype(np.complex64)
-    echoes: NDArray[np.complex64] = diffuse * noise + mirror * roughness * np.float32(0.5)
+    echoes: NDArray[np.complex64] = noise * (diffuse + np.float32(0.35) * mirror) + np.float32(0.35) * mirror
     return echoes
 
 
@@ -90,7 +89,7 @@ def _blur(echoes: NDArray[np.complex64], subject: Subject, pixel_mm: float) -> N
     """Convolve with pulse and beam; unit mean power for unit diffuse scatterers at every depth."""
     step_mm = pixel_mm / AXIAL_OVERSAMPLING
     depth = (np.arange(echoes.shape[0], dtype=np.float32) + 0.5) * np.float32(step_mm)
-    pulse = _unit_power(cv2.getGaussianKernel(9, pulse_sigma_mm(subject.probe) / step_mm)[:, 0])
+    pulse = _unit_power(np.asarray(cv2.getGaussianKernel(9, pulse_sigma_mm(subject.probe) / step_mm)[:, 0], np.float64))
     axial = cv2.sepFilter2D(echoes.view(np.float32).reshape(*echoes.shape, 2), -1, np.ones(1), pulse)
     sigma = beam_sigma_mm(subject.probe, depth, subject.focus_mm) / np.float32(pixel_mm)
     frequency = np.fft.fftfreq(echoes.shape[1]).astype(np.float32)
@@ -101,17 +100,18 @@ def _blur(echoes: NDArray[np.complex64], subject: Subject, pixel_mm: float) -> N
 
 
 def _unit_power(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    return kernel / np.sqrt(np.square(kernel).sum())
+    return np.asarray(kernel / np.sqrt(np.square(kernel).sum()), np.float64)
 
 
 def _electronic_noise(
     shape: tuple[int, ...], probe: Probe, rng: np.random.Generator, pixel_mm: float
 ) -> NDArray[np.complex64]:
-    depth_cm = (np.arange(shape[0], dtype=np.float32) + 0.5) * np.float32(pixel_mm / AXIAL_OVERSAMPLING / 10.0)
+    rows, columns = shape[0] // AXIAL_OVERSAMPLING, shape[1]
+    depth_cm = (np.arange(rows, dtype=np.float32) + 0.5) * np.float32(pixel_mm / 10.0)
     level = _amplitude(np.float32(NOISE_DB) + np.float32(2.0 * probe.frequency_mhz * NOMINAL_ATTENUATION) * depth_cm)
-    noise = rng.standard_normal((*shape, 2), dtype=np.float32).view(np.complex64)[:, :, 0]
-    result: NDArray[np.complex64] = noise * level[:, None]
-    return result
+    noise = rng.standard_normal((rows, columns, 2), dtype=np.float32).view(np.complex64)[:, :, 0]
+    noise *= level[:, None]
+    return np.repeat(noise, AXIAL_OVERSAMPLING, axis=0)
 
 
 def _display(level_db: Float32, subject: Subject) -> Frame:
@@ -120,4 +120,4 @@ def _display(level_db: Float32, subject: Subject) -> Frame:
     grey = cv2.resize(grey, (grey.shape[1], grey.shape[0] // AXIAL_OVERSAMPLING), interpolation=cv2.INTER_AREA)
     if subject.smoothing_px > 0.3:
         grey = cv2.GaussianBlur(grey, (5, 5), subject.smoothing_px)
-    return np.rint(255.0 * np.power(grey, np.float32(subject.gamma))).astype(np.uint8)
+    return np.asarray(np.rint(255.0 * np.power(grey, np.float32(subject.gamma))), np.uint8)
