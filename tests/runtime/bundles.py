@@ -15,15 +15,14 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeneuro.manifest import Calibration, Compute, DataIdentity, Graph, Manifest
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.bundle import pack_bundle
-from edgeneuro.runtime.engine import Float32
-from edgeneuro.spec import TensorSpec
+from edgeneuro.spec import Float32, TensorSpec
 
 SIDE = 32
 CLASSES = ("dark", "grey", "bright")
 PHANTOM = DataIdentity(name="phantom", licence="Apache-2.0", simulated=True, frames=6, groups=3)
 LUNG = DataIdentity(name="us_lung_pocus", licence="CC-BY-4.0", simulated=False, frames=6, groups=3)
 
-# logits = 10 * (-m, 0.5 - |m - 0.5| roughly, m): a straight line a class, highest at brightness 0, 0.5 and 1
+# of brightness m: logits (12 - 40 m, 0, 40 m - 28), so dark below 0.3, bright above 0.7, grey between
 _WEIGHT = np.array([[-40.0], [0.0], [40.0]], np.float32)
 _BIAS = np.array([12.0, 0.0, -28.0], np.float32)
 
@@ -49,8 +48,9 @@ def tiny_onnx(*, bias: Float32 = _BIAS, opset: int = 20) -> bytes:
 
 def logits_of(batch: Float32, *, bias: Float32 = _BIAS) -> Float32:
     """What `tiny_onnx` computes, in numpy."""
-    mean = batch.mean(axis=(1, 2, 3), dtype=np.float64)[:, None]
-    return (mean @ _WEIGHT.T + bias).astype(np.float32)
+    mean = batch.mean(axis=(1, 2, 3))[:, None]
+    logits: Float32 = mean @ _WEIGHT.T + bias
+    return logits
 
 
 def tiny_graph(path: str = "model.onnx", **changes: Any) -> Graph:
@@ -102,7 +102,8 @@ def tiny_calibration() -> Calibration:
 
 def golden_npz(outputs: Mapping[str, Float32], batch: Float32) -> bytes:
     buffer = BytesIO()
-    np.savez(buffer, input=batch, **outputs)
+    arrays: dict[str, Any] = {"input": batch, **outputs}
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 

@@ -1,0 +1,151 @@
+"""Options that several commands share, and the frame every command runs in."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeneuro.errors import EdgeNeuroError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads to compute with.  [default: one a core]", metavar="N")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on standard error.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, metavar="", help="Say more; -vv even more.")]
+
+COMMON: dict[str, tuple[Any, Any]] = {"threads": (Threads, None), "quiet": (Quiet, False), "verbose": (Verbose, 0)}
+"""Options of every command: name of the parameter -> its type and default."""
+
+EXTRAS = {
+    "torch": "train",
+    "lightning": "train",
+    "safetensors": "train",
+    "sklearn": "train",
+    "scipy": "train",
+    "openpyxl": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "nncf": "export",
+    "skimage": "benchmark",
+    "psutil": "benchmark",
+    "efficientnet_lite_pytorch": "benchmark",
+}
+"""Module that may be missing -> the extra of edgeneuro that brings it."""
+
+
+def framed(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with the common options, and with every exception turned into its exit code.
+
+    A command that declares `threads`, `quiet` or `verbose` itself is given the value.
+    """
+    own = inspect.signature(command, eval_str=True)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in COMMON.items()
+        if name not in own.parameters
+    ]
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        try:
+            _set_threads(values["threads"])
+            _set_verbosity(values["quiet"], values["verbose"])
+            command(**{name: value for name, value in values.items() if name in own.parameters})
+            sys.stdout.flush()
+        except (SystemExit, typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except BaseException as error:
+            raise typer.Exit(report(error)) from error
+
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own.parameters.values(), *added)
+    ]
+    signature = own.replace(parameters=parameters)
+    vars(run)["__signature__"] = signature
+    run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    return run
+
+
+def report(error: BaseException) -> int:
+    """Say on standard error what went wrong; returns the exit code.
+
+    A deliberate error is one line. A missing extra names itself. A reader that closed its end of a pipe has what it
+    wanted. Anything else is a fault of ours: its traceback and 70.
+    """
+    if isinstance(error, EdgeNeuroError):
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return 130
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
+        return 0
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if module in EXTRAS:
+        print(
+            f"error: this needs {module}, which is not installed; run: pip install 'edgeneuro[{EXTRAS[module]}]'",
+            file=sys.stderr,
+        )
+        return 1
+    traceback.print_exception(error)
+    print("error: this is a fault of edgeneuro; please report it with the lines above", file=sys.stderr)
+    return 70
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, for programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def out() -> Console:
+    """Standard output, for what a person asked to see."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def err() -> Console:
+    """Standard error, for progress and remarks."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def _set_threads(threads: int | None) -> None:
+    """For libraries that are told through the environment; they are imported only after this."""
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = os.environ["OPENCV_FOR_THREADS_NUM"] = str(threads)
+
+
+def _set_verbosity(quiet: bool, verbose: int) -> None:
+    """Remarks of the package, logger "edgeneuro", go to standard error as "warning: ..."."""
+    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LowerCase("%(levelname)s: %(message)s"))
+    log = logging.getLogger("edgeneuro")
+    log.handlers[:] = [handler]
+    log.setLevel(level)
+    log.propagate = False
+
+
+class _LowerCase(logging.Formatter):
+    """Level names as in every other message of the command line: "warning: ..."."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.levelname = record.levelname.lower()
+        return super().format(record)
