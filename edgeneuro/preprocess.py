@@ -49,7 +49,8 @@ class Preprocess:
             return pixels
         shrinks = self.height <= height and self.width <= width
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return cv2.resize(pixels, (self.width, self.height), interpolation=how)
+        resized: Frame = cv2.resize(pixels, (self.width, self.height), interpolation=how)
+        return resized
 
     def normalise(self, pixels: Frame) -> Float32:
         """(height, width[, 3]) integer pixels -> (channel, height, width) float32, (x / max_value - mean) / std.
@@ -89,7 +90,7 @@ def _checked(frame: Frame) -> Frame:
 def _to_depth(frame: Frame, depth: Literal[8, 16]) -> Frame:
     full = 255 if depth == 8 else 65535
     if frame.dtype == np.bool_:
-        return frame.astype(np.uint8 if depth == 8 else np.uint16) * full
+        return _to_integer(frame * full, depth)
     if np.issubdtype(frame.dtype, np.floating):
         low, high = float(frame.min()), float(frame.max())
         if not (low >= 0.0 and high <= 1.0):  # also false for NaN
@@ -97,12 +98,16 @@ def _to_depth(frame: Frame, depth: Literal[8, 16]) -> Frame:
                 f"frame: got floating-point pixels from {low:g} to {high:g}, expected 0 to 1; "
                 "divide by the largest possible value, or save as uint8 or uint16"
             )
-        return np.rint(frame * full).astype(np.uint8 if depth == 8 else np.uint16)
+        return _to_integer(np.rint(frame * full), depth)
     if frame.dtype == np.uint8:
         return frame if depth == 8 else frame.astype(np.uint16) * 257
     if frame.dtype == np.uint16:
         return frame if depth == 16 else cv2.convertScaleAbs(frame, alpha=1 / 257)
     raise FrameError(f"frame: got pixels of {frame.dtype}, expected uint8, uint16 or float in 0..1; convert them first")
+
+
+def _to_integer(values: Frame, depth: Literal[8, 16]) -> Frame:
+    return values.astype(np.uint8 if depth == 8 else np.uint16)
 
 
 def _to_channels(frame: Frame, channels: Literal[1, 3]) -> Frame:

@@ -1,0 +1,90 @@
+"""Small helpers for reading and editing ONNX graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edgeneuro.spec import Array
+
+
+def initializers(graph: onnx.GraphProto) -> dict[str, Array]:
+    """Constant tensors of the graph by name."""
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+
+
+def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    """Tensor name -> the node that makes it."""
+    return {output: node for node in graph.node for output in node.output if output}
+
+
+def consumers(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
+    """Tensor name -> the nodes that read it, in graph order, each once."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in dict.fromkeys(node.input):
+            if name:
+                readers.setdefault(name, []).append(node)
+    return readers
+
+
+def convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The Conv nodes, in graph order."""
+    return [node for node in graph.node if node.op_type == "Conv"]
+
+
+def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:
+    """The value of an attribute, or `default` where the node has none of that name."""
+    for item in node.attribute:
+        if item.name == name:
+            return onnx.helper.get_attribute_value(item)
+    return default
+
+
+def add_constant(graph: onnx.GraphProto, name: str, value: Array) -> str:
+    """Append an initializer and return its name."""
+    graph.initializer.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+    return name
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Put the nodes into topological order, keeping the present order where it is free.
+
+    Depth-first over the producers of each node's inputs; editing functions append nodes anywhere and call this.
+    """
+    makers = producers(graph)
+    ordered: list[onnx.NodeProto] = []
+    placed: set[int] = set()
+    for root in graph.node:
+        stack: list[tuple[onnx.NodeProto, bool]] = [(root, False)]
+        while stack:
+            node, inputs_done = stack.pop()
+            if id(node) in placed:
+                continue
+            if inputs_done:
+                placed.add(id(node))
+                ordered.append(node)
+                continue
+            stack.append((node, True))
+            waiting = (makers[name] for name in node.input if name in makers)
+            stack.extend((maker, False) for maker in waiting if id(maker) not in placed)
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def remove_initializers(graph: onnx.GraphProto, names: Iterable[str]) -> None:
+    """Delete initializers by name."""
+    gone = set(names)
+    kept = [tensor for tensor in graph.initializer if tensor.name not in gone]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def drop_unused_initializers(graph: onnx.GraphProto) -> None:
+    """Delete constants that no node reads and that are no output."""
+    used = {name for node in graph.node for name in node.input} | {item.name for item in graph.output}
+    remove_initializers(graph, [tensor.name for tensor in graph.initializer if tensor.name not in used])
