@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from edgeneuro.data.burlina import is_burlina, open_burlina
 from edgeneuro.data.decode import SUFFIXES, is_frame_file, read_frame
 from edgeneuro.data.registered import DESCRIPTION, NOT_IMAGES, REGISTERED, Description, read_description
 from edgeneuro.data.sample import DataSet, Sample
@@ -52,6 +53,10 @@ def find_folder(spec: str) -> Path:
 
 def open_folder(folder: Path, *, label_column: str | None = None, group_column: str | None = None) -> DataSet:
     """The data set in `folder`: by dataset.json, by its name, by labels.csv, by its subfolders. Raises DataError."""
+    if is_burlina(folder) and not (folder / DESCRIPTION).is_file():
+        if group_column:
+            raise DataError(f"{folder}: groups are always the subjects here; leave --group-column out")
+        return open_burlina(folder, scenario=label_column or "S4")
     description = _describe(folder)
     if description is None:
         if label_column or group_column:
@@ -67,7 +72,7 @@ def open_folder(folder: Path, *, label_column: str | None = None, group_column: 
     )
     classes, samples, dropped = table_samples(folder, description)
     if not samples:
-        raise DataError(f"{folder / description.table}: no row with a label is left ({_count(dropped)})")
+        raise DataError(f"{folder / description.table}: has no labelled row ({dict(dropped)} dropped); add some")
     return DataSet(
         name=description.name,
         classes=classes,
@@ -137,7 +142,3 @@ def _open_phantom(spec: str) -> DataSet:
     if not seed.isdecimal():
         raise DataError(f"{spec}: has seed {seed!r}, expected a whole number from 0, as in phantom:7")
     return phantom_dataset(int(seed))
-
-
-def _count(dropped: object) -> str:
-    return str(dropped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,9 @@ FOLDS = 5
 VALIDATION_SHARE = 0.175
 """Of the groups of each class that are not in the test part; at least one."""
 
+PUBLIC_FOLD = "public_fold_{}"
+"""Tag with the part (Train, Validation, Test) of a frame in published image-wise fold lists, by number of the fold."""
+
 Protocol = Literal["grouped", "leaky"]
 Counts = Mapping[str, NDArray[np.int64]]
 """Unit -> frames of each class."""
@@ -29,17 +32,30 @@ def make_split(dataset: DataSet, *, protocol: Protocol = "grouped", fold: int = 
 
     protocol "grouped": the test part is the samples whose table says `fold`; without such a column, one of our own
     seeded folds, classes balanced by frames. Validation is drawn from the other groups, class by class.
-    protocol "leaky": the same with single frames as units and the table's folds ignored, so frames of one patient
-    stand on both sides; only to compare with published numbers.
+    protocol "leaky": published fold lists where the data set has them (tags `PUBLIC_FOLD`), else the same with single
+    frames as units and the table's folds ignored. Frames of one patient stand on both sides; only to compare with
+    published numbers.
     Raises DataError for unlabelled data, an unknown fold, a group in two folds, a class with too few groups.
     """
     units = unit_counts(dataset, protocol)
-    rng = np.random.default_rng(seed)
-    given = given_folds(dataset.samples) if protocol == "grouped" else {}
-    folds = given or own_folds(dataset, units, rng)
-    numbers = sorted(set(folds.values()))
-    if fold not in numbers:
-        raise DataError(f"{dataset.name}: has no fold {fold}, expected one of {', '.join(map(str, numbers))}")
+    public = public_parts(dataset.samples) if protocol == "leaky" else {}
+    if public:
+        _check_fold(dataset.name, fold, public)
+        parts = {part: set(members) for part, members in public[fold].items()}
+    else:
+        parts = _draw(dataset, units, protocol, fold, np.random.default_rng(seed))
+    salt = hashlib.sha256(f"edgeneuro split {seed}".encode()).hexdigest()[:16]
+    hashes = {part: tuple(sorted(salted_hash(salt, unit) for unit in members)) for part, members in parts.items()}
+    return Split(protocol=protocol, fold=fold, seed=seed, salt=salt, **hashes)
+
+
+def _draw(
+    dataset: DataSet, units: Counts, protocol: Protocol, fold: int, rng: np.random.Generator
+) -> dict[str, set[str]]:
+    """Units of each part, by the table's folds or our own."""
+    folds = given_folds(dataset.samples) if protocol == "grouped" else {}
+    folds = folds or own_folds(dataset, units, rng)
+    _check_fold(dataset.name, fold, folds.values())
     test = {unit for unit in units if folds[unit] == fold}
     rest = {unit: counts for unit, counts in units.items() if unit not in test}
     for name, groups in zip(dataset.classes, _groups_per_class(rest, len(dataset.classes)), strict=True):
@@ -49,10 +65,26 @@ def make_split(dataset: DataSet, *, protocol: Protocol = "grouped", fold: int = 
                 f"{fold} is the test part, expected at least 2; record more, choose another --fold, or leave it out"
             )
     validation = draw_validation(rest, rng)
-    salt = hashlib.sha256(f"edgeneuro split {seed}".encode()).hexdigest()[:16]
-    parts = {"training": set(rest) - validation, "validation": validation, "test": test}
-    hashes = {part: tuple(sorted(salted_hash(salt, unit) for unit in members)) for part, members in parts.items()}
-    return Split(protocol=protocol, fold=fold, seed=seed, salt=salt, **hashes)
+    return {"training": set(rest) - validation, "validation": validation, "test": test}
+
+
+def _check_fold(name: str, fold: int, known: Iterable[int]) -> None:
+    numbers = sorted(set(known))
+    if fold not in numbers:
+        raise DataError(f"{name}: has no fold {fold}, expected --fold {' or '.join(map(str, numbers))}")
+
+
+def public_parts(samples: Sequence[Sample]) -> dict[int, dict[str, list[str]]]:
+    """Fold -> part -> frames of published fold lists, empty where the samples carry none."""
+    names = {"Train": "training", "Validation": "validation", "Test": "test"}
+    folds: dict[int, dict[str, list[str]]] = {}
+    for fold in range(1, FOLDS + 1):
+        tag = PUBLIC_FOLD.format(fold)
+        if samples and all(sample.tags.get(tag) in names for sample in samples):
+            folds[fold] = {part: [] for part in names.values()}
+            for sample in samples:
+                folds[fold][names[sample.tags[tag]]].append(split_unit(sample, "leaky"))
+    return folds
 
 
 def unit_counts(dataset: DataSet, protocol: Protocol) -> Counts:
