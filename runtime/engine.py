@@ -13,7 +13,7 @@ from typing import final
 
 import numpy as np
 
-from edgeneuro.errors import BackendError, BundleError, SelfTestError
+from edgeneuro.errors import BundleError, SelfTestError
 from edgeneuro.manifest import Graph, Manifest, Precision
 from edgeneuro.preprocess import frame_depth
 from edgeneuro.runtime.backends import Backend, open_backend
@@ -143,7 +143,7 @@ def open_engine(
         log.warning("%s: was trained on simulated data; its results say nothing about people", path)
     backend = open_backend(graph.backend, bundle.members[graph.path], threads=threads)
     try:
-        _check_interface(bundle.manifest, graph, backend, path)
+        check_interface(bundle.manifest, graph, backend, str(path))
         loaded = perf_counter()
         difference = check_golden(bundle, graph, backend) if self_test else None
     except BaseException:
@@ -207,8 +207,8 @@ def _read_golden(bundle: Bundle, graph: Graph) -> dict[str, Array]:
     return golden
 
 
-def _check_interface(manifest: Manifest, graph: Graph, backend: Backend, path: str | Path) -> None:
-    """The graph takes and gives what the manifest says. Raises BundleError."""
+def check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: str) -> None:
+    """The graph takes and gives what the manifest says. where: the bundle, for messages. Raises BundleError."""
     for what, promised, found in (
         ("inputs", manifest.inputs, backend.inputs),
         ("outputs", manifest.outputs, backend.outputs),
@@ -216,8 +216,10 @@ def _check_interface(manifest: Manifest, graph: Graph, backend: Backend, path: s
         names, offered = [spec.name for spec in promised], [spec.name for spec in found]
         if names != offered:
             raise BundleError(
-                f"{path}: {graph.path} has {what} {', '.join(offered)}, the manifest says {', '.join(names)}; "
+                f"{where}: {graph.path} has {what} {', '.join(offered)}, the manifest says {', '.join(names)}; "
                 "build the engine again"
             )
     if len(manifest.inputs) != 1:
-        raise BackendError(f"{path}: has {len(manifest.inputs)} inputs, expected 1 for {manifest.task}")
+        raise BundleError(
+            f"{where}: has {len(manifest.inputs)} inputs, expected 1 for {manifest.task}; build the engine again"
+        )

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from enum import Enum
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,10 +20,22 @@ from edgeneuro.errors import EdgeNeuroError
 if TYPE_CHECKING:
     from rich.console import Console
 
+
+class PrecisionName(str, Enum):
+    """edgeneuro.manifest.Precision for the command line, without importing what a manifest needs."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Threads to compute with.  [default: one a core]", metavar="N")
+]
+PrecisionOption = Annotated[
+    PrecisionName | None, typer.Option("--precision", help="Graph to run.  [default: the one the engine was built for]")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on standard error.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, metavar="", help="Say more; -vv even more.")]
@@ -116,14 +129,14 @@ def out() -> Console:
     """Standard output, for what a person asked to see."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False)
 
 
 def err() -> Console:
     """Standard error, for progress and remarks."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def _set_threads(threads: int | None) -> None:

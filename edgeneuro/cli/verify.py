@@ -1,0 +1,46 @@
+"""edgeneuro verify: does this file keep its promises here?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeneuro.cli.options import Json, Threads, print_json
+from edgeneuro.errors import EdgeNeuroError
+
+
+def command(
+    engine: Annotated[Path, typer.Argument(help="An .edge file.", show_default=False)],
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Check an .edge file: its form, every hash, and the golden outputs of every graph this machine can run.
+
+    Exit code 0: all promises kept; 1: cannot be read; 3: altered, or a graph computes something else here.
+
+    \b
+    edgeneuro verify myositis-int8.edge
+    """
+    from edgeneuro.records import to_json
+    from edgeneuro.runtime.verify import verify_file
+
+    try:
+        done = verify_file(engine, threads=threads)
+    except EdgeNeuroError as error:
+        if as_json:
+            print_json({"path": str(engine), "ok": False, "error": str(error)})
+        raise
+    if as_json:
+        print_json({"ok": True, "error": None, **to_json(done)})
+        return
+    print(f"{engine}: {done.members} members, {done.bytes:,} bytes, every hash matches the manifest")
+    for graph in done.graphs:
+        if graph.skipped is not None:
+            print(f"{graph.path}: {graph.precision}, not run: {graph.skipped}")
+        else:
+            print(
+                f"{graph.path}: {graph.precision}, golden outputs reproduced "
+                f"(largest difference {graph.difference:.2g}, allowed {graph.tolerance:.2g})"
+            )
