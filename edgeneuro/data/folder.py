@@ -27,7 +27,7 @@ def open_data(spec: str, *, label_column: str | None = None, group_column: str |
 
     spec: "phantom" or "phantom:SEED", a folder, or a registered name, looked for in $EDGENEURO_DATA.
     label_column, group_column: of the folder's table, in place of those described or registered.
-    A folder with neither table nor class-named subfolders is unlabelled: `classes` is empty, targets are None.
+    A folder with neither a table nor two class-named subfolders is unlabelled: `classes` is empty, targets are None.
     Raises DataError.
     """
     if spec == "phantom" or spec.startswith("phantom:"):
@@ -38,7 +38,7 @@ def open_data(spec: str, *, label_column: str | None = None, group_column: str |
 def find_folder(spec: str) -> Path:
     """The folder `spec`, or $EDGENEURO_DATA/`spec`. Raises DataError saying where it was looked for."""
     path = Path(spec).expanduser()
-    if path.is_dir():
+    if spec and path.is_dir():
         return path
     if path.exists():
         raise DataError(f"{spec}: is a file, expected a folder of frames; give the folder that holds it")
@@ -113,7 +113,8 @@ def _open_without_table(folder: Path) -> DataSet:
             f"{folder}: has {at_top} frames beside its subfolders and {len(frames) - at_top} in them, expected all in "
             "subfolders named like their class, or none; move them, or write a labels.csv"
         )
-    classes = () if at_top else tuple(sorted({file.parts[0] for file in frames}))
+    subfolders = sorted({file.parts[0] for file in frames})
+    classes = tuple(subfolders) if not at_top and len(subfolders) > 1 else ()
     if classes:
         _log.warning("%s: no labels.csv, so subfolders are classes and every file is its own group", folder.name)
     samples = tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.split import Split, salted_hash, split_unit
 from edgeneuro.errors import DataError
+
+_log = logging.getLogger(__name__)
 
 FOLDS = 5
 """Of a data set whose table has no fold column; fewer where a class has fewer groups."""
@@ -65,6 +68,10 @@ def _draw(
                 f"{fold} is the test part, expected at least 2; record more, choose another --fold, or leave it out"
             )
     validation = draw_validation(rest, rng)
+    for part, members in (("validation", validation), ("test", test)):
+        held = sum((units[unit] for unit in members), np.zeros(len(dataset.classes), np.int64))
+        for name in (name for name, frames in zip(dataset.classes, held, strict=True) if frames == 0):
+            _log.warning("%s: class %r has no frames in the %s part of fold %d", dataset.name, name, part, fold)
     return {"training": set(rest) - validation, "validation": validation, "test": test}
 
 

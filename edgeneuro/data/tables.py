@@ -36,6 +36,9 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
         raise DataError(f"{path}: is not a readable table ({error}); save it as comma-separated UTF-8") from error
     if not columns:
         raise DataError(f"{path}: is empty, expected a line of column names and a line a frame")
+    twice = [column for column, times in Counter(columns).items() if times > 1]
+    if twice:
+        raise DataError(f"{path}: has column {twice[0]!r} twice, expected each name once; rename one")
     return columns, rows
 
 

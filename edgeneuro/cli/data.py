@@ -1,0 +1,131 @@
+"""`edgeneuro data`: list, describe and make data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeneuro.cli.options import Force, Json, err, out, print_json
+
+if TYPE_CHECKING:
+    from edgeneuro.data.describe import Summary
+
+app = typer.Typer(no_args_is_help=True, help="List, describe and make data sets.")
+
+MOST_SIZES = 5
+"""Frame sizes named one by one in the text for people; JSON has them all."""
+
+
+@app.command("list")
+def list_sets(json: Json = False) -> None:
+    """Known data sets, and where they were found.
+
+    \b
+    EDGENEURO_DATA=/data edgeneuro data list
+    """
+    from edgeneuro.data.describe import known_sets
+    from edgeneuro.records import to_json
+
+    sets = known_sets()
+    if json:
+        print_json(to_json(sets))
+        return
+    for known in sets:
+        where = "made by this package" if known.found == "" else known.found or "not found"
+        out().print(f"{known.name:20} {where}  (licence: {known.licence})", markup=False, soft_wrap=True)
+    if any(known.found is None for known in sets):
+        err().print("set EDGENEURO_DATA to the folder that holds the missing ones, or give their path", markup=False)
+
+
+@app.command()
+def describe(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A folder, a registered name, or phantom[:SEED].")],
+    label_column: Annotated[str | None, typer.Option(help="Column of the table that holds the class.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="Column that names what must stay together.")] = None,
+    json: Json = False,
+) -> None:
+    """Read every frame and count classes, groups, folds, sizes and bit depths. Exit 1 if a frame cannot be read.
+
+    \b
+    edgeneuro data describe ../shared/data/us_lung_pocus
+    """
+    from edgeneuro.data import open_data
+    from edgeneuro.data.describe import summarise
+    from edgeneuro.errors import DataError
+    from edgeneuro.records import to_json
+
+    dataset = open_data(source, label_column=label_column, group_column=group_column)
+    with _progress("reading", len(dataset)) as advance:
+        summary = summarise(dataset, on_frame=advance)
+    if json:
+        print_json(to_json(summary))
+    else:
+        out().print(_text(summary), markup=False, soft_wrap=True)
+    if summary.unreadable:
+        first = next(iter(summary.unreadable.values()))
+        raise DataError(f"{len(summary.unreadable)} of {summary.frames} frames cannot be read, first {first}")
+
+
+@app.command()
+def make(
+    kind: Annotated[str, typer.Argument(metavar="phantom", help="What to simulate.")],
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="Other seeds give other subjects.")] = 0,
+    force: Force = False,
+) -> None:
+    """Write a simulated data set as PNG files with labels.csv and dataset.json.
+
+    \b
+    edgeneuro data make phantom --out phantom/ --seed 7
+    """
+    from edgeneuro.data.phantom import phantom_dataset
+    from edgeneuro.data.writing import write_folder
+    from edgeneuro.errors import UsageError
+
+    if kind != "phantom":
+        raise UsageError(f"{kind!r}: cannot be made, expected phantom")
+    dataset = phantom_dataset(seed)
+    with _progress("simulating", len(dataset)) as advance:
+        write_folder(dataset, folder, force=force, on_frame=advance)
+    groups = len({sample.group for sample in dataset.samples})
+    out().print(f"{folder}: {len(dataset)} frames of {groups} simulated subjects", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _progress(what: str, frames: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error where that is a terminal; yields what to call after each frame."""
+    from rich.progress import Progress
+
+    console = err()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=frames)
+        yield lambda: progress.advance(task)
+
+
+def _text(summary: Summary) -> str:
+    """The summary for people, one fact a line."""
+    sizes = [f"{size} px: {frames}" for size, frames in summary.sizes.items()]
+    if len(sizes) > MOST_SIZES:
+        sizes = [*sizes[:MOST_SIZES], f"and {len(sizes) - MOST_SIZES} other sizes"]
+    classes = "\n".join(f"  {row.name:24} {row.frames:6} frames {row.groups:6} groups" for row in summary.classes)
+    return "\n".join(
+        (
+            f"{summary.name}: {summary.frames} frames in {summary.groups} groups"
+            + (", simulated" if summary.simulated else ""),
+            f"licence: {summary.licence}",
+            f"classes:\n{classes}" if classes else "classes: none, the frames are unlabelled",
+            f"rows dropped: {_counts(summary.dropped) or 'none'}",
+            f"frames in each fold: {_counts(summary.folds) or 'the table has no fold column'}",
+            f"sizes: {', '.join(sizes)}",
+            f"pixels: {_counts(summary.pixels)}",
+            f"columns for --by: {', '.join(summary.columns)}",
+        )
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
