@@ -58,7 +58,8 @@ def _recall(confusion: Ints) -> Floats:
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     """part / whole, NaN where whole is 0."""
     shares: Floats = np.full(np.shape(whole), np.nan)
-    return np.divide(part, whole, out=shares, where=np.asarray(whole) > 0)
+    np.divide(part, whole, out=shares, where=np.asarray(whole) > 0)
+    return shares
 
 
 def _mean_of_defined(values: Floats) -> Floats:

@@ -1,0 +1,167 @@
+"""What `evaluate` can be pointed at: an engine, a checkpoint folder, or a bare ONNX file.
+
+Each becomes a Predictor: one or more graphs over the same frames, the float one first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from edgeneuro.benchmarks.scoring import Probabilities
+from edgeneuro.data.split import Split
+from edgeneuro.errors import InputError, ModelFileError
+from edgeneuro.preprocess import Preprocess
+from edgeneuro.runtime import Engine, open_engine
+from edgeneuro.runtime.backends import open_backend
+from edgeneuro.runtime.postprocess import softmax
+from edgeneuro.spec import Frame, TensorSpec
+
+SIMULATED_TRAINING = "simulated_training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameResult:
+    """probabilities: (class,), in the order of the predictor's classes. flags: what was unusual about this frame."""
+
+    probabilities: Probabilities
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """graphs: name -> frame to result, the reference (float) first. classes: None where the file does not name them.
+    split: what it was trained on, None where unknown. flags: of every result. notes: sentences a reader must know.
+    """
+
+    kind: Literal["engine", "checkpoint", "onnx"]
+    name: str
+    model: str
+    classes: tuple[str, ...] | None
+    graphs: Mapping[str, Callable[[Frame], FrameResult]]
+    split: Split | None = None
+    primary_metric: str = "balanced_accuracy"
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+@contextmanager
+def open_predictor(source: Path, *, threads: int | None = None) -> Iterator[Predictor]:
+    """source: NAME.edge, NAME.onnx, or a checkpoint folder. Raises InputError, and what opening each raises."""
+    if not source.exists():
+        raise InputError(f"{source}: does not exist; expected an .edge file, an .onnx file or a checkpoint folder")
+    with ExitStack() as stack:
+        if source.is_dir():
+            yield _checkpoint(source, threads)
+        elif source.suffix == ".edge":
+            yield _engine(source, threads, stack)
+        elif source.suffix == ".onnx":
+            yield _onnx(source, threads, stack)
+        else:
+            raise InputError(f"{source}: is no .edge file, .onnx file or checkpoint folder; expected one of these")
+
+
+def _engine(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
+    """Every precision of the bundle that this machine opens, fp32 first."""
+    first = stack.enter_context(open_engine(path, precision="fp32", threads=threads))
+    manifest = first.manifest
+    engines = {"fp32": first}
+    notes = list(manifest.notes)
+    for precision in sorted({graph.precision for graph in manifest.graphs} - {"fp32"}):
+        engine = stack.enter_context(open_engine(path, precision=precision, threads=threads))
+        if engine.graph.precision == precision:
+            engines[precision] = engine
+        else:
+            notes.append(f"The {precision} graph cannot run on this machine and is left out.")
+
+    def graph(engine: Engine) -> Callable[[Frame], FrameResult]:
+        def predict(frame: Frame) -> FrameResult:
+            values = np.array([engine(frame).probabilities[name] for name in manifest.classes])
+            return FrameResult(probabilities=values, flags=engine.frame_flags(frame))
+
+        return predict
+
+    return Predictor(
+        kind="engine",
+        name=path.name,
+        model=manifest.model,
+        classes=manifest.classes,
+        graphs={precision: graph(engine) for precision, engine in engines.items()},
+        split=manifest.split,
+        primary_metric=manifest.primary_metric,
+        flags=tuple(dict.fromkeys(flag for engine in engines.values() for flag in engine.flags)),
+        notes=tuple(notes),
+    )
+
+
+def _checkpoint(folder: Path, threads: int | None) -> Predictor:
+    import torch
+    from edgeneuro.training.checkpoint import load_model, read_config, read_split
+
+    from edgeneuro.models import model_entry
+
+    config = read_config(folder)
+    network = load_model(folder)
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+    def predict(frame: Frame) -> FrameResult:
+        with torch.inference_mode():
+            logits = network(torch.from_numpy(config.preprocess(frame)[None]))
+        return FrameResult(probabilities=softmax(logits.numpy())[0])
+
+    return Predictor(
+        kind="checkpoint",
+        name=folder.name,
+        model=config.model,
+        classes=config.classes,
+        graphs={"fp32": predict},
+        split=read_split(folder),
+        primary_metric=model_entry(config.model).primary_metric,
+        flags=(SIMULATED_TRAINING,) if config.trained_on.simulated else (),
+    )
+
+
+def _onnx(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
+    """A bare file names neither its classes nor its preprocessing: what is assumed is said in flags and notes."""
+    backend = open_backend("onnxruntime", path.read_bytes(), threads=threads)
+    stack.callback(backend.close)
+    preprocess = _assumed_preprocess(path, backend.inputs)
+    entry, output = backend.inputs[0].name, backend.outputs[0].name
+
+    def predict(frame: Frame) -> FrameResult:
+        logits = backend.run({entry: preprocess(frame)[None]})[output]
+        if logits.ndim != 2:
+            raise ModelFileError(f"{path}: output {output!r} has shape {logits.shape}, expected (batch, class)")
+        return FrameResult(probabilities=softmax(logits)[0])
+
+    return Predictor(
+        kind="onnx",
+        name=path.name,
+        model=path.stem,
+        classes=None,
+        graphs={"onnx": predict},
+        flags=("assumed_preprocessing", "assumed_class_order"),
+        notes=(
+            f"Frames were resized to {preprocess.width} x {preprocess.height} and scaled to 0..1 (a bare file names none).",
+            "Its classes were taken to be those of the data set, in the same order.",
+            "It does not say what it was trained on: all rows were used, seen or not.",
+        ),
+    )
+
+
+def _assumed_preprocess(path: Path, inputs: Sequence[TensorSpec]) -> Preprocess:
+    """Size and channels from the graph. Raises ModelFileError where it leaves them open."""
+    shape = inputs[0].shape if inputs else ()
+    if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (1, 3) or min(shape[2:]) < 1:
+        got = ", ".join(f"{spec.name} {spec.shape}" for spec in inputs)
+        raise ModelFileError(
+            f"{path}: has input {got}, expected one (batch, 1 or 3 channels, height, width) of fixed size; "
+            "build an engine from it with `edgeneuro build-engine`, whose manifest holds the preprocessing"
+        )
+    return Preprocess(height=shape[2], width=shape[3], channels=1 if shape[1] == 1 else 3)

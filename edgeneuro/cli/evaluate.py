@@ -1,0 +1,60 @@
+"""edgeneuro evaluate: accuracy with intervals, float beside INT8."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeneuro.cli.options import Json, Quiet, Threads
+
+
+def command(
+    model: Annotated[
+        Path, typer.Argument(help="An .edge file, a checkpoint folder or an .onnx file.", show_default=False)
+    ],
+    data: Annotated[str, typer.Option(help="phantom, a registered name or a folder of labelled frames.")],
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column that puts frames together into exams, e.g. video_id, or group.", metavar="COLUMN"),
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the label.", metavar="COLUMN")] = None,
+    group_column: Annotated[str | None, typer.Option(help="Column of the group.", metavar="COLUMN")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples behind the intervals.")] = 0,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure accuracy with 95 % intervals, on groups the model has never seen.
+
+    Groups that training, validation or calibration used are left out and counted. An .edge file is measured in
+    every precision it holds, paired frame by frame.
+
+    \b
+    edgeneuro evaluate lung.edge --data us_lung_pocus --by video_id
+    edgeneuro evaluate runs/lung --data us_lung_pocus --json
+    """
+    from rich.progress import track
+
+    from edgeneuro.benchmarks.accuracy import evaluate
+    from edgeneuro.benchmarks.predictors import open_predictor
+    from edgeneuro.benchmarks.show import show_evaluation
+    from edgeneuro.cli.options import err, out, print_json
+    from edgeneuro.data import open_data
+
+    dataset = open_data(data, label_column=label_column, group_column=group_column)
+    with open_predictor(model, threads=threads) as predictor:
+        done = evaluate(
+            predictor,
+            dataset,
+            by=by,
+            seed=seed,
+            track=lambda samples: track(samples, "frames", console=err(), disable=quiet, transient=True),
+        )
+    if as_json:
+        print_json(done.document())
+        for note in () if quiet else done.notes:
+            err().print(f"note: {note}")
+    else:
+        show_evaluation(done, out())
