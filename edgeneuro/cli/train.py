@@ -1,0 +1,177 @@
+"""edgeneuro train"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeneuro.cli.options import Force, Json, Quiet, Threads, err, out, print_json
+from edgeneuro.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeneuro.training.fit import TrainResult
+    from edgeneuro.training.keeper import OnProgress
+
+
+class Protocol(str, Enum):
+    """How frames are divided."""
+
+    GROUPED = "grouped"
+    LEAKY = "leaky"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Model to train: myositis or myositis-dual.", metavar="MODEL")],
+    data: Annotated[
+        str | None, typer.Option("--data", help="phantom, a registered name or a folder.", metavar="SRC")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Checkpoint folder to write.  [default: runs/MODEL]", metavar="DIR")
+    ] = None,
+    fold: Annotated[int, typer.Option("--fold", help="Fold that is the test part.", metavar="K")] = 0,
+    protocol: Annotated[
+        Protocol, typer.Option("--protocol", help="leaky divides frames, not groups: only to compare with papers.")
+    ] = Protocol.GROUPED,
+    epochs: Annotated[int, typer.Option("--epochs", help="Most epochs to train.", metavar="N")] = 120,
+    patience: Annotated[
+        int, typer.Option("--patience", help="Stop after this many epochs without a better macro-F1.", metavar="N")
+    ] = 30,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Frames a step.", metavar="N")] = 32,
+    image_size: Annotated[
+        int | None, typer.Option("--image-size", help="Side of the input in px.  [default: the model's]", metavar="PX")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="After warm-up.  [default: the model's]", metavar="RATE")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of split, weights, order and augmentation.", metavar="N")] = 0,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="Of the model's builder, e.g. attention=none; repeatable.", metavar="NAME=VALUE"),
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option("--label-column", help="Of the folder's labels.csv.", metavar="NAME")
+    ] = None,
+    group_column: Annotated[
+        str | None, typer.Option("--group-column", help="Of the folder's labels.csv.", metavar="NAME")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
+    force: Force = False,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a reference model on labelled frames.
+
+    Writes model.safetensors, config.json, metrics.json and split.json. No patient, video or lesion is on both sides
+    of the split. Interrupted or killed, it goes on with --resume.
+
+    \b
+    edgeneuro train myositis --data folder/ --image-size 112 --out runs/mine
+    edgeneuro train myositis --data folder/ --image-size 112 --out runs/mine --resume
+    """
+    from edgeneuro.training.fit import train
+    from edgeneuro.training.settings import TrainSettings
+
+    if resume and force:
+        raise UsageError("--resume and --force: got both, expected one; --force throws away what --resume needs")
+    settings = TrainSettings(
+        model=model,
+        data=data,
+        label_column=label_column,
+        group_column=group_column,
+        protocol=protocol.value,
+        fold=fold,
+        seed=seed,
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        image_size=image_size,
+        learning_rate=learning_rate,
+        options=dict(map(parse_option, option or ())),
+    )
+    target = folder or Path("runs") / model
+    with shown(quiet) as progress:
+        result = train(settings, target, resume=resume, force=force, threads=threads, progress=progress)
+    if as_json:
+        print_json(summary(result))
+    else:
+        out().print(line(result), soft_wrap=True)
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """("attention", "none") from "attention=none"; numbers, true and false are read as such. Raises UsageError."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise UsageError(f"--option {text!r}: expected NAME=VALUE, e.g. attention=none")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def summary(result: TrainResult) -> dict[str, Any]:
+    """For programs: where the checkpoint is, what it is and how good."""
+    config = result.config
+    return {
+        "checkpoint": str(result.folder),
+        "model": config.model,
+        "data": config.trained_on.name,
+        "simulated": config.trained_on.simulated,
+        "protocol": config.protocol,
+        "fold": config.fold,
+        "best_epoch": config.best_epoch,
+        **{name: result.metrics[name] for name in ("validation", "test", "wall_s")},
+    }
+
+
+def line(result: TrainResult) -> str:
+    """For people."""
+    config, test = result.config, result.metrics["test"]
+    interval = test["interval"]
+    leaky = ", leaky protocol: frames of one group in training and test" if config.protocol == "leaky" else ""
+    return (
+        f"{result.folder}: {config.model} from {config.trained_on.name}, best epoch {config.best_epoch + 1}; "
+        f"{test['primary_metric'].replace('_', ' ')} {interval['value']:.3f} ({interval['low']:.3f} to "
+        f"{interval['high']:.3f}) on {test['frames']} frames of {test['groups']} groups, fold {config.fold}{leaky}"
+    )
+
+
+@contextmanager
+def shown(quiet: bool) -> Iterator[OnProgress]:
+    """Progress on standard error: a bar on a terminal, one line an epoch elsewhere, nothing if `quiet`."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from edgeneuro.training.keeper import Progress as Done
+
+    console = err()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+        transient=True,
+    )
+    tasks = {"reading": bar.add_task("reading frames", total=None), "training": bar.add_task("training", total=None)}
+    printed = -1
+
+    def show(done: Done) -> None:
+        nonlocal printed
+        bar.update(tasks[done.stage], completed=done.done, total=done.total)
+        if done.row is not None and done.row.epoch > printed and not quiet:
+            row = done.row
+            printed = row.epoch
+            console.print(
+                f"epoch {row.epoch + 1:3d}  loss {row.training_loss:.3f}  validation {row.validation_loss:.3f}  "
+                f"macro-F1 {row.macro_f1:.3f}  {row.seconds:.1f} s"
+            )
+
+    with bar:
+        yield show

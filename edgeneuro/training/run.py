@@ -1,0 +1,123 @@
+"""What a run works on, and whether a folder holds the same run already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeneuro.data import DataSet, Split
+from edgeneuro.data.make_split import make_split
+from edgeneuro.data.split import Part
+from edgeneuro.errors import CheckpointError, OutputError
+from edgeneuro.files import refuse_existing
+from edgeneuro.manifest import DataIdentity
+from edgeneuro.records import from_json, to_json
+from edgeneuro.training.checkpoint import CheckpointConfig, read_config
+from edgeneuro.training.keeper import saved_run
+from edgeneuro.training.resume import read_state
+from edgeneuro.training.settings import TrainSettings
+
+STATE = Path(".resume") / "state.safetensors"
+"""In the output folder while training is unfinished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Kept in the state of an unfinished run, so that a resumed run is the same one.
+
+    settings: with nothing left to defaults. data: the whole set.
+    """
+
+    settings: TrainSettings
+    data: DataIdentity
+    split: Split
+
+
+def prepare_folder(out: Path, *, force: bool, resume: bool) -> None:
+    """Make the folder. Without `resume` raise OutputError for one that holds files, unless `force`, which drops an
+    unfinished run there."""
+    state = out / STATE
+    if out.exists() and not (force or resume) and (not out.is_dir() or any(out.iterdir())):
+        if state.exists():
+            raise OutputError(f"{out}: holds an unfinished run; give --resume to go on, or --force to start afresh")
+        refuse_existing(out, force=False)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if force and not resume:
+            state.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
+
+
+def new_run(settings: TrainSettings, dataset: DataSet) -> Run:
+    """A run with a split of its own. Raises DataError."""
+    split = make_split(dataset, protocol=settings.protocol, fold=settings.fold, seed=settings.seed)
+    return Run(settings=settled(settings), data=identity(dataset), split=split)
+
+
+def resumed_run(settings: TrainSettings, dataset: DataSet, state: Path) -> Run:
+    """The run that `state` belongs to. Raises CheckpointError when settings or data are others."""
+    run = from_json(Run, saved_run(read_state(state)), str(state))
+    moved = replace(settled(settings), data=run.settings.data)  # the folder may lie elsewhere now
+    refuse_other_settings(state, to_json(run.settings), to_json(moved))
+    refuse_other_settings(state, to_json(run.data), to_json(identity(dataset)))
+    return replace(run, settings=settled(settings))
+
+
+def finished_config(settings: TrainSettings, out: Path) -> CheckpointConfig:
+    """Of the checkpoint in `out`. Raises CheckpointError when it was trained with other settings."""
+    config = read_config(out)
+    wanted = {
+        "model": settings.model,
+        "options": dict(settings.options),
+        "protocol": settings.protocol,
+        "fold": settings.fold,
+        "seed": settings.seed,
+        "epochs": settings.epochs,
+        "patience": settings.patience,
+        "batch_size": settings.batch_size,
+        "learning_rate": settings.top_learning_rate,
+        "image_size": settings.side_px,
+    }
+    there = {**to_json(config), "image_size": config.preprocess.height}
+    refuse_other_settings(out, {name: there[name] for name in wanted}, wanted)
+    return config
+
+
+def refuse_other_settings(where: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise CheckpointError naming the first setting that differs."""
+    for name, value in wanted.items():
+        if there[name] != value:
+            raise CheckpointError(
+                f"{where}: was trained with {name.replace('_', ' ')} {there[name]!r}, now got {value!r}; "
+                "resume with the same settings, or give --force or another --out"
+            )
+
+
+def settled(settings: TrainSettings) -> TrainSettings:
+    """`settings` with the model's defaults filled in and a folder of frames named from the root."""
+    folder = Path(settings.source).expanduser()
+    return replace(
+        settings,
+        data=str(folder.resolve()) if folder.is_dir() else settings.source,
+        image_size=settings.side_px,
+        learning_rate=settings.top_learning_rate,
+    )
+
+
+def part_of(dataset: DataSet, split: Split, part: Part) -> DataSet:
+    """The samples of `dataset` in "training", "validation" or "test"."""
+    return dataset.subset(split.part(dataset.samples, part))
+
+
+def identity(dataset: DataSet) -> DataIdentity:
+    """`dataset` as manifests name it."""
+    return DataIdentity(
+        name=dataset.name,
+        licence=dataset.licence,
+        simulated=dataset.simulated,
+        frames=len(dataset),
+        groups=len({sample.group for sample in dataset.samples}),
+    )
