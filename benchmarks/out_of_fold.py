@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ def read_fold(path: Path) -> Fold:
                 tables={key.removeprefix(prefix): arrays[key] for key in arrays.files if key.startswith(prefix)},
                 facts=json.loads(str(arrays["facts"])),
             )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise DataError(f"{path}: is no fold of a study ({error}); delete it and run the study again") from error
 
 

@@ -14,6 +14,7 @@ from edgeneuro.errors import DataError
 from edgeneuro.manifest import Interval
 from edgeneuro.metrics import (
     METRICS,
+    Exams,
     aggregate,
     agreement_interval,
     bootstrap_interval,
@@ -69,7 +70,7 @@ def score_levels(
     """
     levels = [_level(probabilities, _targets(samples), [s.group for s in samples], classes, FRAME, seed)]
     if by is not None and by != FRAME:
-        units = [f"{sample.group}\0{sample.unit(by)}" for sample in samples]
+        units = [f"{sample.group} / {sample.unit(by)}" for sample in samples]
         exams = {name: _aggregate(table, samples, units, by) for name, table in probabilities.items()}
         one = next(iter(exams.values()))
         groups = [samples[i].group for i in one.first]
@@ -82,11 +83,11 @@ def _targets(samples: Sequence[Sample]) -> NDArray[np.int64]:
     return np.array([sample.target for sample in samples], np.int64)
 
 
-def _aggregate(table: Probabilities, samples: Sequence[Sample], units: Sequence[str], by: str) -> Any:
+def _aggregate(table: Probabilities, samples: Sequence[Sample], units: Sequence[str], by: str) -> Exams:
     try:
         return aggregate(table, _targets(samples), units)
     except DataError as error:
-        raise DataError(f"--by {by}: {str(error).replace(chr(0), ' / ')}") from error
+        raise DataError(f"--by {by}: {error}") from error
 
 
 def _level(

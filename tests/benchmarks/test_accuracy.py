@@ -1,0 +1,186 @@
+"""What `evaluate` uses, what it leaves out, and what it says about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+from edgeneuro.benchmarks.accuracy import evaluate
+from edgeneuro.benchmarks.predictors import FrameResult, Predictor, open_predictor
+from edgeneuro.cli.main import main
+from edgeneuro.data.sample import DataSet
+from edgeneuro.errors import DataError, InputError, ModelFileError
+from edgeneuro.spec import Frame
+from tests.benchmarks.frames import LEVELS, flat_data, split_of
+from tests.runtime.bundles import PHANTOM, tiny_calibration, tiny_graph, tiny_manifest, tiny_onnx, write_bundle
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/evaluate.schema.json").read_text())
+
+
+def by_brightness(classes: tuple[str, ...]) -> Callable[[Frame], FrameResult]:
+    """A graph that is always right, with probabilities in the order of `classes`."""
+    names = {level: name for name, level in LEVELS.items()}
+
+    def predict(frame: Frame) -> FrameResult:
+        right = names[int(frame[0, 0])]
+        return FrameResult(probabilities=np.array([float(name == right) for name in classes]))
+
+    return predict
+
+
+def predictor(classes: tuple[str, ...] = ("dark", "grey", "bright")) -> Predictor:
+    return Predictor(
+        kind="engine", name="fake.edge", model="fake", classes=classes, graphs={"fp32": by_brightness(classes)}
+    )
+
+
+def test_classes_are_matched_by_name_and_not_by_position() -> None:
+    done = evaluate(predictor(("grey", "bright", "dark")), flat_data())
+    assert done.levels[0].graphs[0].metrics["accuracy"].value == 1.0
+    assert done.classes == ("dark", "grey", "bright")
+    assert np.array_equal(done.levels[0].graphs[0].confusion, np.diag([12, 12, 12]))
+
+
+def test_other_classes_are_refused_and_both_are_named() -> None:
+    with pytest.raises(DataError, match="knows the classes normal, ibm, but flat has dark, grey, bright"):
+        evaluate(predictor(("normal", "ibm")), flat_data())
+
+
+def test_groups_seen_in_training_or_calibration_are_left_out_and_counted() -> None:
+    data = flat_data()
+    split = split_of(data, training=["dark-0", "grey-0", "bright-0"], calibration=["dark-1"])
+    done = evaluate(replace(predictor(), split=split), data)
+    assert (done.left_out.frames, done.left_out.groups) == (12, 4)
+    assert (done.data.frames, done.data.groups) == (24, 8)
+    assert done.protocol == "grouped"
+
+
+def test_data_the_model_never_saw_are_used_in_full() -> None:
+    data = flat_data()
+    split = split_of(data, training=["somebody else"])
+    assert evaluate(replace(predictor(), split=split), data).left_out.frames == 0
+
+
+def test_data_seen_in_full_are_refused() -> None:
+    data = flat_data()
+    split = split_of(data, training=sorted({sample.group for sample in data.samples}))
+    with pytest.raises(DataError, match=r"all 36 labelled frames are of groups that fake\.edge has seen"):
+        evaluate(replace(predictor(), split=split), data)
+
+
+def test_a_leaky_split_is_named_in_protocol_flags_and_notes() -> None:
+    data = flat_data()
+    split = split_of(data, training=["dark-0-0.png#0"], leaky=True)
+    done = evaluate(replace(predictor(), split=split), data)
+    assert done.protocol == "leaky"
+    assert "leaky_protocol" in done.flags
+    assert done.left_out.frames == 1
+    assert any(note.startswith("Leaky protocol") for note in done.notes)
+
+
+def test_unlabelled_frames_are_left_out_and_counted_but_not_all_of_them() -> None:
+    data = flat_data()
+    partly = data.subset([replace(data.samples[0], target=None), *data.samples[1:]])
+    assert evaluate(predictor(), partly).left_out.unlabelled == 1
+    with pytest.raises(DataError, match="no labelled frames"):
+        evaluate(predictor(), data.subset([replace(sample, target=None) for sample in data.samples]))
+
+
+def test_an_unknown_column_is_refused_before_any_frame_is_read() -> None:
+    def read_nothing(_: object) -> Frame:
+        raise AssertionError("a frame was read")
+
+    with pytest.raises(DataError, match="has no column 'video_id'; expected group or one of probe, visit"):
+        evaluate(predictor(), replace(flat_data(), reader=read_nothing), by="video_id")
+
+
+def two_graphs(path: Path, data: DataSet | None = None) -> Path:
+    graphs = (tiny_graph(), tiny_graph("graphs/onnxruntime.int8.onnx", precision="int8"))
+    split = None if data is None else split_of(data, training=["dark-0"])
+    manifest = tiny_manifest(
+        graphs=graphs, precision="int8", trained_on=PHANTOM, calibration=tiny_calibration(), split=split
+    )
+    return write_bundle(path, manifest)
+
+
+def test_an_engine_is_scored_in_every_precision_paired_and_its_flags_are_passed_on(tmp_path: Path) -> None:
+    data = flat_data(side=100)
+    with open_predictor(two_graphs(tmp_path / "a.edge", data)) as opened:
+        done = evaluate(opened, data, by="group")
+    fp32, int8 = done.levels[0].graphs
+    assert (fp32.name, int8.name) == ("fp32", "int8")
+    assert fp32.metrics["accuracy"].value == 1.0
+    assert int8.drop_points is not None and int8.drop_points["balanced_accuracy"].value == 0.0
+    assert done.flags == ("simulated_training",)
+    assert done.frame_flags == {"size_unseen": 33}
+    assert done.left_out.groups == 1
+
+
+def test_a_bare_onnx_file_is_scored_with_what_was_assumed_in_its_flags(tmp_path: Path) -> None:
+    (tmp_path / "tiny.onnx").write_bytes(tiny_onnx())
+    with open_predictor(tmp_path / "tiny.onnx") as opened:
+        done = evaluate(opened, flat_data())
+    assert done.levels[0].graphs[0].metrics["accuracy"].value == 1.0
+    assert done.flags == ("assumed_preprocessing", "assumed_class_order")
+    assert done.protocol is None
+
+
+def test_a_bare_onnx_file_with_other_outputs_than_classes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tiny.onnx").write_bytes(tiny_onnx())
+    with (
+        open_predictor(tmp_path / "tiny.onnx") as opened,
+        pytest.raises(ModelFileError, match="gives 3 outputs, but the data set has 2 classes"),
+    ):
+        evaluate(opened, flat_data(("dark", "bright")))
+
+
+@pytest.mark.parametrize(("name", "says"), [("none.edge", "does not exist"), ("notes.txt", "is no .edge file")])
+def test_what_is_no_model_is_refused(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=says), open_predictor(tmp_path / name):
+        pass
+
+
+def write_folder(folder: Path, data: DataSet) -> Path:
+    import cv2
+
+    folder.mkdir()
+    rows = ["file,label,group_id,visit"]
+    for sample in data.samples:
+        cv2.imwrite(str(folder / sample.source), data.read(sample))
+        rows.append(f"{sample.source},{data.classes[sample.target or 0]},{sample.group},{sample.tags['visit']}")
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_the_command_prints_a_document_that_its_schema_describes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = flat_data()
+    engine, folder = two_graphs(tmp_path / "a.edge", data), write_folder(tmp_path / "frames", data)
+    assert main(["evaluate", str(engine), "--data", str(folder), "--by", "visit", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    Draft202012Validator(SCHEMA).validate(document)
+    assert [level["unit"] for level in document["levels"]] == ["frame", "visit"]
+    assert document["left_out"]["frames"] == 3
+    del document["levels"][0]["graphs"][0]["metrics"]["accuracy"]
+    assert not Draft202012Validator(SCHEMA).is_valid(document)
+
+
+def test_the_table_names_the_leaky_protocol_on_every_line_of_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = flat_data()
+    split = split_of(data, training=["dark-0-0.png#0"], leaky=True)
+    engine = write_bundle(tmp_path / "a.edge", tiny_manifest(split=split))
+    folder = write_folder(tmp_path / "frames", data)
+    assert main(["evaluate", str(engine), "--data", str(folder)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "[" in line and "left out" not in line]
+    assert len(lines) == 6
+    assert all("(leaky protocol)" in line for line in lines)
