@@ -33,18 +33,18 @@ def unsigned_parameters(limits: Range) -> tuple[np.float32, np.uint8]:
     return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
 
 
-def weight_scales(weights: Float32) -> Float32:
-    """Symmetric INT8 scale of each output channel: largest magnitude / 127, 1 for a channel of zeros.
+def weight_scales(weights: Float32, limit: int) -> Float32:
+    """Symmetric INT8 scale of each output channel: largest magnitude / limit, 1 for a channel of zeros.
 
-    weights: (output channel, ...) float32. Returns (output channel,) float32.
+    weights: (output channel, ...) float32. limit: largest integer magnitude, 127 or less. Returns (output channel,).
     """
     largest = np.abs(weights.reshape(len(weights), -1)).max(axis=1)
-    scales: Float32 = np.where(largest > 0, largest / 127.0, 1.0).astype(np.float32)
+    scales: Float32 = np.where(largest > 0, largest / limit, 1.0).astype(np.float32)
     return scales
 
 
-def quantize_weights(weights: Float32, scales: Float32) -> Array:
-    """q = round(w / scale), halves to even, in -127..127. weights: (output channel, ...). Returns int8, same shape."""
+def quantize_weights(weights: Float32, scales: Float32, limit: int) -> Array:
+    """q = round(w / scale), halves to even, in -limit..limit. weights: (output channel, ...). Returns int8, same shape."""
     divisors = scales.reshape(-1, *[1] * (weights.ndim - 1))
-    quantized: Array = np.clip(np.rint(weights / divisors), -127, 127).astype(np.int8)
+    quantized: Array = np.clip(np.rint(weights / divisors), -limit, limit).astype(np.int8)
     return quantized

@@ -7,6 +7,8 @@ Whatever the plan does not place stays in float.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import onnx
 from onnx import helper
@@ -18,21 +20,39 @@ from edgeneuro.export.plan import Plan
 from edgeneuro.spec import Array, Float32
 
 TARGET = "onnxruntime"
-REQUIRES = ("x86_64", "vnni")
-"""Without VNNI, sums of UINT8 x INT8 products saturate at 16 bits on x86."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A variant of the lowered graph for one kind of processor.
+
+    path: member of the bundle. requires: as in edgeneuro.manifest.Graph. weight_limit: largest magnitude of an INT8
+    weight. Without VNNI, x86 adds two UINT8 x INT8 products in 16 bits, which saturate beyond 2 x 255 x 64.
+    """
+
+    path: str
+    requires: tuple[str, ...]
+    weight_limit: int
+
+
+FORMS = (
+    Form(path="graphs/onnxruntime.int8.onnx", requires=("x86_64", "vnni"), weight_limit=127),
+    Form(path="graphs/onnxruntime.int8-reduced.onnx", requires=("x86_64",), weight_limit=63),
+)
+"""Best first: a device opens the first one whose needs it meets."""
 
 QUANTIZABLE = ("Conv", "Add", "AveragePool", "GlobalAveragePool", "MaxPool")
 """Operators ONNX Runtime has an INT8 CPU kernel for, of those our graphs contain."""
 
 
-def lower_for_onnxruntime(model: onnx.ModelProto, plan: Plan) -> onnx.ModelProto:
+def lower_for_onnxruntime(model: onnx.ModelProto, plan: Plan, form: Form) -> onnx.ModelProto:
     """A copy of the float `model` in which the nodes of plan.placement["onnxruntime"] run in INT8.
 
     Raises ModelFileError when the plan names a node or needs a range that does not exist.
     """
     lowered: onnx.ModelProto = onnx.ModelProto.FromString(model.SerializeToString())
     nodes = _placed_nodes(lowered, plan)
-    writer = _Writer(lowered.graph, plan)
+    writer = _Writer(lowered.graph, plan, form.weight_limit)
     for node in nodes:
         writer.close(output_of(node, writer.readers))
     for node in nodes:
@@ -90,9 +110,10 @@ def _placed_nodes(model: onnx.ModelProto, plan: Plan) -> list[onnx.NodeProto]:
 class _Writer:
     """Inserts Q/DQ pairs into one graph, each tensor once."""
 
-    def __init__(self, graph: onnx.GraphProto, plan: Plan) -> None:
+    def __init__(self, graph: onnx.GraphProto, plan: Plan, weight_limit: int) -> None:
         self.graph = graph
         self.plan = plan
+        self.weight_limit = weight_limit
         self.constants = graphs.initializers(graph)
         self.readers = graphs.consumers(graph)
         self.makers = graphs.producers(graph)
@@ -140,15 +161,17 @@ class _Writer:
 
     def _quantize_constants(self, node: onnx.NodeProto, input_scale: np.float32) -> None:
         weights = self.constants[node.input[1]]
-        scales = weight_scales(weights)
-        node.input[1] = self._constant(f"{node.name}/weight", quantize_weights(weights, scales), scales)
+        scales = weight_scales(weights, self.weight_limit)
+        steps = quantize_weights(weights, scales, self.weight_limit)
+        node.input[1] = self._constant(f"{node.name}/weight", steps, scales)
         bias = self._bias(node)
         if bias is None:
             return
         bias_scales = (input_scale * scales).astype(np.float32)
         limit = np.iinfo(np.int32)
-        steps = np.clip(np.rint(bias.astype(np.float64) / bias_scales), limit.min, limit.max).astype(np.int32)
-        name = self._constant(f"{node.name}/bias", steps, bias_scales)
+        rounded = np.rint(bias.astype(np.float64) / bias_scales)
+        bias_steps = np.clip(rounded, limit.min, limit.max).astype(np.int32)
+        name = self._constant(f"{node.name}/bias", bias_steps, bias_scales)
         del node.input[2:]
         node.input.append(name)
 

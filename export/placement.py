@@ -8,14 +8,14 @@ in turn with the float graph; ratios within a round cancel what else the machine
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
 from edgeneuro.export import graph as graphs
-from edgeneuro.export.lower_ort import TARGET, lower_for_onnxruntime, quantizable_nodes
+from edgeneuro.export.lower_ort import TARGET, Form, lower_for_onnxruntime, quantizable_nodes
 from edgeneuro.export.plan import Plan, with_placement
 from edgeneuro.runtime.backends import Backend, open_backend
 from edgeneuro.spec import Float32
@@ -23,6 +23,8 @@ from edgeneuro.spec import Float32
 BUDGET_S = 8.0
 ROUNDS = (7, 60)
 """At least and at most; in between the time budget decides."""
+TIE = 1.05
+"""Candidates this close to the fastest differ by noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +60,24 @@ def candidate_placements(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
 
 
 def search_placement(
-    model: onnx.ModelProto, plan: Plan, frames: Float32, *, threads: int | None, budget_s: float = BUDGET_S
+    model: onnx.ModelProto,
+    plan: Plan,
+    form: Form,
+    frames: Float32,
+    *,
+    threads: int | None,
+    budget_s: float = BUDGET_S,
 ) -> tuple[Candidate, ...]:
     """All candidates, fastest first, measured one frame at a time.
 
-    frames: (frame, channel, height, width), cycled through while timing; all of them enter the error.
+    form: the one this processor runs. frames: (frame, channel, height, width), cycled through while timing; all of them enter the error.
     """
     placements = candidate_placements(model)
     reference = open_backend(TARGET, model.SerializeToString(), threads=threads)
     opened: dict[str, Backend] = {}
     try:
         for name, nodes in placements.items():
-            lowered = lower_for_onnxruntime(model, with_placement(plan, TARGET, nodes))
+            lowered = lower_for_onnxruntime(model, with_placement(plan, TARGET, nodes), form)
             opened[name] = open_backend(TARGET, lowered.SerializeToString(), threads=threads)
         errors = {name: _relative_error(reference, backend, frames) for name, backend in opened.items()}
         ratios = _time_ratios(reference, opened, frames, budget_s)
@@ -114,3 +122,12 @@ def _seconds(backend: Backend, feed: dict[str, Float32]) -> float:
     started = time.perf_counter()
     backend.run(feed)
     return time.perf_counter() - started
+
+
+def best_candidate(candidates: Sequence[Candidate]) -> Candidate | None:
+    """The most exact of those within TIE of the fastest; None where every one is slower than float."""
+    fastest = min(candidate.time_ratio for candidate in candidates) if candidates else 1.0
+    if fastest >= 1.0:
+        return None
+    tied = [candidate for candidate in candidates if candidate.time_ratio <= min(fastest * TIE, 1.0)]
+    return min(tied, key=lambda candidate: candidate.error)

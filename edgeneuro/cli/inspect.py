@@ -30,7 +30,7 @@ def command(
     if as_json:
         print_json(document(engine, bundle))
     else:
-        _show(engine, bundle)
+        show(engine, bundle)
 
 
 def document(path: Path, bundle: Bundle) -> dict[str, Any]:
@@ -42,7 +42,8 @@ def document(path: Path, bundle: Bundle) -> dict[str, Any]:
     return {"path": str(path), **manifest, "files": files}
 
 
-def _show(path: Path, bundle: Bundle) -> None:
+def show(path: Path, bundle: Bundle) -> None:
+    """Print the manifest for people, on standard output."""
     from rich.table import Table
 
     manifest = bundle.manifest

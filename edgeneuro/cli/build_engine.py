@@ -1,0 +1,79 @@
+"""`edgeneuro build-engine`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeneuro.cli.options import Force, Json, err, print_json
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="[MODEL|CKPT|FILE.onnx]",
+        help="A reference model with packaged weights, a checkpoint folder, or a file.",
+    ),
+]
+Int8 = Annotated[bool, typer.Option("--int8", help="Quantise to INT8 where that is faster than float.")]
+Calibration = Annotated[
+    str | None,
+    typer.Option(metavar="SRC", help="Frames that fix the INT8 ranges.  [default: training part of the model's data]"),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="SRC", help="Labelled frames to measure accuracy on.  [default: the model's own data]"),
+]
+Frames = Annotated[int, typer.Option("--calibration-frames", min=1, help="At most so many calibration frames.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the choice of calibration frames.")]
+Out = Annotated[Path | None, typer.Option(metavar="FILE.edge", help="Output.  [default: MODEL-PRECISION.edge]")]
+
+
+def command(
+    source: Source = "myositis",
+    int8: Int8 = False,
+    calibration: Calibration = None,
+    data: Data = None,
+    calibration_frames: Frames = 300,
+    seed: Seed = 0,
+    out: Out = None,
+    force: Force = False,
+    as_json: Json = False,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> None:
+    """Make one .edge file from a trained network, and measure what INT8 costs.
+
+    The file holds the float network, the INT8 graphs, the quantisation plan, golden outputs, and the accuracy of every
+    graph on groups that were seen neither in training nor in calibration. Which layers run in INT8 is decided by timing
+    them on this machine, with --threads threads (1 unless given).
+
+    \b
+    edgeneuro build-engine --int8
+    edgeneuro build-engine runs/lung --int8 --out lung.edge
+    edgeneuro build-engine net.onnx --int8 --calibration frames/ --data labelled/
+    """
+    from edgeneuro.cli.inspect import document, show
+    from edgeneuro.data import open_data
+    from edgeneuro.export.build import BuildSettings, build_engine
+    from edgeneuro.runtime import read_bundle
+
+    path = out or Path(f"{Path(source).resolve().stem}-{'int8' if int8 else 'fp32'}.edge")
+    console = err()
+    console.quiet = quiet
+    with console.status("starting") as status:
+        build_engine(
+            source,
+            path,
+            settings=BuildSettings(int8=int8, calibration_frames=calibration_frames, threads=threads or 1, seed=seed),
+            data=open_data(data) if data else None,
+            calibration=open_data(calibration) if calibration else None,
+            force=force,
+            progress=lambda step: status.update(f"{step} ..."),
+        )
+    bundle = read_bundle(path)
+    if as_json:
+        print_json(document(path, bundle))
+    else:
+        show(path, bundle)

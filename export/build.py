@@ -1,0 +1,117 @@
+"""The main job: from a float network to a bundle with float and INT8 graphs, and what INT8 costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeneuro.data import DataSet, Split, open_data
+from edgeneuro.data.leakage import refuse_test_frames, unseen
+from edgeneuro.data.make_split import make_split
+from edgeneuro.errors import DataError, UsageError
+from edgeneuro.export.bundle import make_bundle
+from edgeneuro.export.calibrate import Calibrated, calibrate, calibration_frames
+from edgeneuro.export.plan import Plan
+from edgeneuro.export.source import FloatModel, load_source
+from edgeneuro.files import refuse_existing, write_bytes
+from edgeneuro.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSettings:
+    """int8: also quantise. calibration_frames: at most so many. threads: the device's, for the placement search.
+    seed: of the choice of frames. plan: one recorded earlier, used in place of calibration and search."""
+
+    int8: bool = True
+    calibration_frames: int = 300
+    threads: int = 1
+    seed: int = 0
+    plan: Plan | None = None
+
+
+def build_engine(
+    source: str,
+    out: Path,
+    *,
+    settings: BuildSettings,
+    data: DataSet | None = None,
+    calibration: DataSet | None = None,
+    force: bool = False,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Manifest:
+    """Write the bundle `out`, whole or not at all, and return its manifest.
+
+    source: as `load_source` takes it. data: labelled frames; None opens the set the checkpoint was trained on. Its
+    groups unseen in training and calibration measure accuracy. calibration: frames that fix the ranges; None takes
+    them from the data the model was trained on, from groups that are in no test. progress: told the name of each step.
+    Raises OutputError, UsageError, DataError, ModelFileError, CheckpointError.
+    """
+    refuse_existing(out, force=force)
+    progress("reading the float network")
+    model = load_source(source)
+    data = data if data is not None else _own_data(model)
+    split = _split_of(model, data, settings.seed)
+    calibrated: Calibrated | None = None
+    if settings.int8:
+        source_frames = calibration if calibration is not None else _training_frames(model, data, split)
+        chosen, split = _calibration_part(source_frames, data, split, settings)
+        calibrated = calibrate(model, chosen, threads=settings.threads, recorded=settings.plan, progress=progress)
+    progress("checking the graphs and measuring accuracy")
+    built = make_bundle(model, calibrated=calibrated, split=split, test=_test_part(model, data, split), data=data)
+    write_bytes(out, built.content)
+    return built.manifest
+
+
+def _own_data(model: FloatModel) -> DataSet | None:
+    """The data set a checkpoint was trained on, None for a bare ONNX file."""
+    if model.data is None:
+        return None
+    try:
+        return open_data(model.data, label_column=model.label_column, group_column=model.group_column)
+    except DataError as error:
+        raise DataError(f"{error} (this is what {model.name} was trained on; give its folder with --data)") from error
+
+
+def _split_of(model: FloatModel, data: DataSet | None, seed: int) -> Split | None:
+    """The checkpoint's own split; for a bare ONNX file one is drawn over the labelled frames."""
+    if model.split is not None:
+        return model.split
+    return make_split(data, protocol="grouped", fold=0, seed=seed) if data is not None and data.classes else None
+
+
+def _training_frames(model: FloatModel, data: DataSet | None, split: Split | None) -> DataSet:
+    """Where calibration frames come from by default: `data` if the model was trained on it, else its own data set."""
+    if data is not None and split is not None and split.part(data.samples, "training"):
+        return data
+    own = _own_data(model)
+    if own is None:
+        raise UsageError(
+            f"--int8: {model.name} does not say what it was trained on; name a folder of frames with --calibration"
+        )
+    return own
+
+
+def _calibration_part(
+    frames: DataSet, data: DataSet | None, split: Split | None, settings: BuildSettings
+) -> tuple[DataSet, Split | None]:
+    """Calibration frames, checked against the test part: by group where they have labels, else by content."""
+    rng = np.random.default_rng(settings.seed)
+    chosen, noted = calibration_frames(frames, split, settings.calibration_frames, rng)
+    if data is not None and split is not None and not frames.classes:
+        refuse_test_frames(chosen, data.subset(split.part(data.samples, "test")))
+    return chosen, noted
+
+
+def _test_part(model: FloatModel, data: DataSet | None, split: Split | None) -> DataSet | None:
+    """Labelled frames that neither training nor calibration saw; None where there are no labels."""
+    if data is None or split is None or not data.classes:
+        return None
+    if model.classes and data.classes != model.classes:
+        raise DataError(
+            f"{data.name}: has classes {', '.join(data.classes)}, {model.name} tells apart {', '.join(model.classes)}; "
+            "give the data set it was trained for"
+        )
+    return unseen(data, split).dataset

@@ -1,0 +1,162 @@
+"""Writing a bundle: graphs, golden outputs, accuracy and manifest, put together and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import onnx
+
+from edgeneuro import __version__
+from edgeneuro.data.sample import DataSet
+from edgeneuro.data.split import Split
+from edgeneuro.export import graph as graphs
+from edgeneuro.export.accuracy import measure_accuracy, preprocessed
+from edgeneuro.export.calibrate import Calibrated, usable_forms
+from edgeneuro.export.census import int8_convolutions
+from edgeneuro.export.golden import golden_frames, golden_outputs, pack_golden, tolerance
+from edgeneuro.export.lower_ort import TARGET, lower_for_onnxruntime
+from edgeneuro.export.source import FloatModel, with_classes
+from edgeneuro.manifest import Accuracy, Graph, Manifest
+from edgeneuro.runtime.backends import Backend, open_backend
+from edgeneuro.runtime.bundle import GOLDEN, pack_bundle
+from edgeneuro.spec import TensorSpec
+
+FLOAT_GRAPH = "model.onnx"
+PLAN = "ranges.json"
+TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A finished bundle: its manifest and the bytes of the .edge file."""
+
+    manifest: Manifest
+    content: bytes
+
+
+def make_bundle(
+    model: FloatModel, *, calibrated: Calibrated | None, split: Split | None, test: DataSet | None, data: DataSet | None
+) -> Built:
+    """Lower the plan, run every graph on the golden and the test frames, and pack.
+
+    calibrated: None for a float bundle. test: labelled frames unseen in training and calibration, None where accuracy
+    cannot be measured. data: names the classes of a model that does not.
+    """
+    lowered = _lowered(model, calibrated)
+    content = {path: graph.SerializeToString(deterministic=True) for path, graph in lowered.items()}
+    with _opened(content) as backends:
+        limits = calibrated.plan.ranges.get(model.input_name) if calibrated else None
+        frames = golden_frames(model.preprocess, limits)
+        outputs = {path: golden_outputs(backend, frames) for path, backend in backends.items()}
+        classes = with_classes(model, outputs[FLOAT_GRAPH][model.output_name].shape[1], data)
+        accuracy = _accuracy(model, backends, test, split)
+    entries = tuple(
+        _graph_entry(path, graph, content[path], calibrated, tolerance(outputs[path], outputs[FLOAT_GRAPH]))
+        for path, graph in lowered.items()
+    )
+    manifest = Manifest(
+        model=model.name,
+        task="classification",
+        precision="int8" if len(entries) > 1 else "fp32",
+        classes=classes,
+        primary_metric=model.primary_metric,
+        inputs=(_input_spec(model),),
+        outputs=(_output_spec(model, len(classes)),),
+        preprocess=model.preprocess,
+        graphs=entries,
+        compute=model.compute,
+        trained_on=model.trained_on,
+        calibration=calibrated.record if calibrated else None,
+        split=split,
+        accuracy=accuracy,
+        provenance=model.provenance,
+        tools={"edgeneuro": __version__, **{tool: version(tool) for tool in TOOLS}},
+        notes=_notes(model, calibrated, accuracy),
+    )
+    members = {**content, GOLDEN: pack_golden(frames, outputs)}
+    if calibrated:
+        members[PLAN] = calibrated.plan.to_bytes()
+    return Built(manifest=manifest, content=pack_bundle(manifest, members))
+
+
+def _lowered(model: FloatModel, calibrated: Calibrated | None) -> dict[str, onnx.ModelProto]:
+    """Member path -> graph: the float one first, then every INT8 form this machine can check."""
+    found = {FLOAT_GRAPH: model.graph}
+    if calibrated and calibrated.plan.placement[TARGET]:
+        for form in usable_forms():
+            found[form.path] = lower_for_onnxruntime(model.graph, calibrated.plan, form)
+    return found
+
+
+@contextmanager
+def _opened(content: Mapping[str, bytes]) -> Iterator[dict[str, Backend]]:
+    with ExitStack() as stack:
+        yield {
+            path: stack.enter_context(closing(open_backend(TARGET, data, threads=None)))
+            for path, data in content.items()
+        }
+
+
+def _accuracy(
+    model: FloatModel, backends: Mapping[str, Backend], test: DataSet | None, split: Split | None
+) -> Accuracy | None:
+    if test is None:
+        return None
+    return measure_accuracy(
+        backends,
+        FLOAT_GRAPH,
+        test,
+        preprocessed(test, model.preprocess),
+        metric=model.primary_metric,
+        protocol=split.protocol if split else "grouped",
+    )
+
+
+def _graph_entry(
+    path: str, graph: onnx.ModelProto, content: bytes, calibrated: Calibrated | None, allowed: float
+) -> Graph:
+    convolutions = [node.name for node in graphs.convolutions(graph.graph)]
+    if path == FLOAT_GRAPH or calibrated is None:
+        return Graph(path=path, backend=TARGET, precision="fp32", convolutions=len(convolutions), tolerance=allowed)
+    placed = calibrated.plan.placement[TARGET]
+    return Graph(
+        path=path,
+        backend=TARGET,
+        precision="int8",
+        requires=next(form.requires for form in usable_forms() if form.path == path),
+        convolutions=len(convolutions),
+        int8_convolutions=int8_convolutions(content),
+        kept_float=tuple(name for name in convolutions if name not in placed),
+        tolerance=allowed,
+    )
+
+
+def _input_spec(model: FloatModel) -> TensorSpec:
+    size = model.preprocess
+    return TensorSpec(
+        name=model.input_name,
+        shape=(-1, size.channels, size.height, size.width),
+        axes=("batch", "channel", "height", "width"),
+        dtype="float32",
+        unit="normalised grey value" if size.channels == 1 else "normalised colour value",
+    )
+
+
+def _output_spec(model: FloatModel, classes: int) -> TensorSpec:
+    return TensorSpec(
+        name=model.output_name, shape=(-1, classes), axes=("batch", "class"), dtype="float32", unit="logit"
+    )
+
+
+def _notes(model: FloatModel, calibrated: Calibrated | None, accuracy: Accuracy | None) -> tuple[str, ...]:
+    notes = list(calibrated.notes if calibrated else ())
+    if accuracy is None:
+        notes.append("accuracy was not measured: no labelled frames were given that the model had not seen")
+    elif model.split is None:
+        notes.append("the file does not say what the model was trained on, so test frames may be among it")
+    if accuracy and accuracy.protocol == "leaky":
+        notes.append("accuracy was measured under the leaky protocol: frames of one group stand on both sides")
+    return tuple(notes)
