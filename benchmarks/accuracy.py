@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeneuro.benchmarks.predictors import FrameResult, Predictor
 from edgeneuro.benchmarks.scoring import Level, Probabilities, score_levels
+from edgeneuro.data.leakage import leak_statement, unseen
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.errors import DataError, ModelFileError
 from edgeneuro.manifest import DataIdentity
@@ -72,16 +73,16 @@ def evaluate(
     track: wraps the samples to show progress. Raises DataError, and FrameError for a frame that cannot be read:
     a score over part of the frames would not be what was asked for.
     """
-    classes = matched_classes(predictor, dataset)
-    labelled = [sample for sample in dataset.samples if sample.target is not None]
-    used = labelled if predictor.split is None else list(predictor.split.unseen(labelled))
-    _require_frames(predictor, dataset, labelled, used)
+    matched_classes(predictor, dataset)
+    labelled = dataset.subset([sample for sample in dataset.samples if sample.target is not None])
+    if not labelled.samples:
+        raise DataError(f"{dataset.name}: has no labelled frames, expected at least one; check the label column")
+    left = None if predictor.split is None else unseen(labelled, predictor.split)
+    used = labelled.samples if left is None else left.dataset.samples
     if by is not None:
         used[0].unit(by)  # an unknown column is refused before the work, not after
-    tables, frame_flags = predict(predictor, dataset, used, len(classes), track)
-    order = [classes.index(name) for name in dataset.classes]  # class number of the data -> of the model
-    in_data_order = {name: table[:, order] for name, table in tables.items()}
-    leaky = predictor.split is not None and predictor.split.protocol == "leaky"
+    tables, frame_flags = predict(predictor, dataset, used, track)
+    leak = None if predictor.split is None else leak_statement(dataset, predictor.split)
     return Evaluation(
         kind=predictor.kind,
         name=predictor.name,
@@ -97,23 +98,17 @@ def evaluate(
         ),
         protocol=None if predictor.split is None else predictor.split.protocol,
         left_out=LeftOut(
-            frames=len(labelled) - len(used),
-            groups=len({s.group for s in labelled} - {s.group for s in used}),
+            frames=0 if left is None else left.left_out,
+            groups=0 if left is None else left.left_out_groups,
             unlabelled=len(dataset) - len(labelled),
             dropped=dict(dataset.dropped),
         ),
-        levels=score_levels(in_data_order, used, dataset.classes, by=by, seed=seed),
-        flags=(*predictor.flags, *(("leaky_protocol",) if leaky else ())),
+        levels=score_levels(tables, used, dataset.classes, by=by, seed=seed),
+        flags=(*predictor.flags, *(() if leak is None else ("leaky_protocol",))),
         frame_flags=frame_flags,
-        notes=(*predictor.notes, *((LEAKY_NOTE,) if leaky else ())),
+        notes=(*predictor.notes, *(() if leak is None else (leak,))),
         seed=seed,
     )
-
-
-LEAKY_NOTE = (
-    "Leaky protocol: the split was by frame, so frames of the same group were seen in training; "
-    "these numbers compare with published ones only and say nothing about new patients."
-)
 
 
 def matched_classes(predictor: Predictor, dataset: DataSet) -> tuple[str, ...]:
@@ -129,20 +124,14 @@ def matched_classes(predictor: Predictor, dataset: DataSet) -> tuple[str, ...]:
     return classes
 
 
-def _require_frames(predictor: Predictor, dataset: DataSet, labelled: Sequence[Sample], used: Sequence[Sample]) -> None:
-    if not labelled:
-        raise DataError(f"{dataset.name}: has no labelled frames, expected at least one; check the label column")
-    if not used:
-        raise DataError(
-            f"{dataset.name}: all {len(labelled)} labelled frames are of groups that {predictor.name} has seen in "
-            "training, validation or calibration; evaluate on the test part of its data set, or on other data"
-        )
-
-
 def predict(
-    predictor: Predictor, dataset: DataSet, samples: Sequence[Sample], classes: int, track: Track
+    predictor: Predictor, dataset: DataSet, samples: Sequence[Sample], track: Track = iter
 ) -> tuple[dict[str, Probabilities], dict[str, int]]:
-    """Probabilities of each graph, (frame, class) in the model's order, and how many frames raised each flag."""
+    """Every graph on `samples`: graph -> (frame, class), columns as in dataset.classes; flag -> frames that raised it.
+
+    Raises DataError for other classes, FrameError for a frame that cannot be read.
+    """
+    classes = matched_classes(predictor, dataset)
     rows: dict[str, list[Probabilities]] = {name: [] for name in predictor.graphs}
     flags: Counter[str] = Counter()
     for sample in track(samples):
@@ -150,8 +139,9 @@ def predict(
         results = {name: graph(frame) for name, graph in predictor.graphs.items()}
         flags.update(set().union(*(result.flags for result in results.values())))
         for name, result in results.items():
-            rows[name].append(_checked(predictor, result, classes))
-    return {name: np.array(found) for name, found in rows.items()}, dict(sorted(flags.items()))
+            rows[name].append(_checked(predictor, result, len(classes)))
+    order = [classes.index(name) for name in dataset.classes]
+    return {name: np.array(found)[:, order] for name, found in rows.items()}, dict(sorted(flags.items()))
 
 
 def _checked(predictor: Predictor, result: FrameResult, classes: int) -> Probabilities:

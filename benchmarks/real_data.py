@@ -99,6 +99,7 @@ def main(
     image_size: Annotated[int, typer.Option(help="Side of STANet's input, px.")] = 128,
     epochs: Annotated[int, typer.Option(help="Of STANet's training, at most.")] = 60,
     seed: Annotated[int, typer.Option(help="Of splits, training and resamples.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="Of STANet's training; torch's own choice if not given.")] = None,
     readme: Annotated[Path | None, typer.Option(help="README.md to put the table into.")] = None,
 ) -> None:
     """Run what is missing, then write the tables of all methods that were asked for."""
@@ -106,7 +107,7 @@ def main(
     folds = sorted({sample.fold for sample in dataset.samples if sample.fold is not None})
     if not folds:
         raise DataError(f"{dataset.name}: has no fold column, expected one; add the column `fold` to its table")
-    known = methods(StanetSettings(data=data, image_size=image_size, epochs=epochs, seed=seed), seed)
+    known = methods(StanetSettings(data=data, image_size=image_size, epochs=epochs, seed=seed, threads=threads), seed)
     unknown = sorted(set(method or ()) - set(known))
     if unknown:
         raise UsageError(f"--method {unknown[0]}: is not known; expected {', '.join(known)}")

@@ -70,7 +70,7 @@ def test_data_the_model_never_saw_are_used_in_full() -> None:
 def test_data_seen_in_full_are_refused() -> None:
     data = flat_data()
     split = split_of(data, training=sorted({sample.group for sample in data.samples}))
-    with pytest.raises(DataError, match=r"all 36 labelled frames are of groups that fake\.edge has seen"):
+    with pytest.raises(DataError, match="all 36 frames were used in training, validation or calibration"):
         evaluate(replace(predictor(), split=split), data)
 
 
@@ -81,7 +81,7 @@ def test_a_leaky_split_is_named_in_protocol_flags_and_notes() -> None:
     assert done.protocol == "leaky"
     assert "leaky_protocol" in done.flags
     assert done.left_out.frames == 1
-    assert any(note.startswith("Leaky protocol") for note in done.notes)
+    assert any(note.startswith("leaky protocol: 1 of 12 groups") for note in done.notes)
 
 
 def test_unlabelled_frames_are_left_out_and_counted_but_not_all_of_them() -> None:
