@@ -62,7 +62,7 @@ def render(seed: int, number: int, frame: int) -> Frame:
     """Frame `frame` of subject `number`: (256, 256) uint8 grey, the same for the same three numbers."""
     subject = draw_subject(seed, number)
     rng = np.random.default_rng([seed, number, 1 + frame])  # [seed, number, 0] draws the subject
-    pixel_mm = subject.side_mm / SIDE_PX
+    pixel_mm = subject.side_mm * float(rng.uniform(0.9, 1.1)) / SIDE_PX
     anatomy = draw_anatomy(subject, rng, rows=SIDE_PX, columns=SIDE_PX + 2 * MARGIN_PX, pixel_mm=pixel_mm)
     return scan(anatomy, subject, rng, pixel_mm=pixel_mm, margin=MARGIN_PX)
 

@@ -14,9 +14,11 @@ from edgeneuro.data.phantom_subject import Muscle, Subject
 from edgeneuro.spec import Float32
 
 SKIN_DB = 8.0
-SHADOW_DB = -45.0
+SHADOW_DB = (-42.0, -18.0)
+"""Least and most clutter in the shadow of bone."""
 BONE_DB = 24.0
 FAT_ATTENUATION = 0.5
+"""dB / cm / MHz."""
 NOWHERE_MM = 1e3
 
 
@@ -44,7 +46,9 @@ def draw_anatomy(subject: Subject, rng: np.random.Generator, *, rows: int, colum
     upper = _muscle_level(subject.upper, rng, depth - borders[1], along, across_fibres)
     lower = _muscle_level(subject.lower, rng, depth - borders[2], along, across_fibres)
     fat = _fat_level(subject, rng, depth, along)
-    level = np.choose(layer, [np.full_like(fat, SKIN_DB), fat, upper, lower, np.full_like(fat, SHADOW_DB)])
+    level = np.choose(
+        layer, [np.full_like(fat, SKIN_DB), fat, upper, lower, np.full_like(fat, rng.uniform(*SHADOW_DB))]
+    )
     attenuations = (FAT_ATTENUATION, FAT_ATTENUATION, subject.upper.attenuation, subject.lower.attenuation, 1.0)
     return Anatomy(
         level_db=level.astype(np.float32),

@@ -110,7 +110,7 @@ def draw_subject(seed: int, number: int) -> Subject:
     rng = np.random.default_rng([seed, number, 0])
     diagnosis: Diagnosis = ("normal", "ibm", "pm", "dm")[number % 4]
     disease = _draw_disease(diagnosis, rng)
-    age_db = float(rng.normal(0.0, 1.5))  # muscle grows brighter with age: Arts et al. 2010
+    age_db = float(rng.normal(0.0, 1.2))  # muscle grows brighter with age: Arts et al. 2010
     side_mm = float(rng.uniform(30.0, 46.0))
     return Subject(
         diagnosis=diagnosis,
@@ -119,12 +119,12 @@ def draw_subject(seed: int, number: int) -> Subject:
         septa_db=float(rng.uniform(6.0, 11.0)) + disease.septa_db,
         fascia_mm=float(rng.uniform(0.4, 0.75)) * disease.fascia_thickness,
         fascia_db=float(rng.uniform(13.0, 19.0)) + disease.fascia_db,
-        upper=_draw_muscle(rng, disease.upper, age_db, thickness_mm=side_mm * rng.uniform(0.34, 0.46), sign=1.0),
-        lower=_draw_muscle(rng, disease.lower, age_db, thickness_mm=side_mm * rng.uniform(0.34, 0.50), sign=-1.0),
+        upper=_draw_muscle(rng, disease.upper, age_db, thickness_mm=side_mm * rng.uniform(0.28, 0.46), sign=1.0),
+        lower=_draw_muscle(rng, disease.lower, age_db, thickness_mm=side_mm * rng.uniform(0.28, 0.50), sign=-1.0),
         side_mm=side_mm,
         focus_mm=side_mm * float(rng.uniform(0.3, 0.6)),
-        gain_db=float(rng.normal(0.0, 6.0)),
-        tgc_error_db=float(rng.normal(0.0, 4.0)),
+        gain_db=float(rng.normal(0.0, 5.0)),
+        tgc_error_db=float(rng.normal(0.0, 3.0)),
         dynamic_range_db=float(rng.uniform(50.0, 76.0)),
         gamma=float(rng.uniform(0.85, 1.25)),
         smoothing_px=float(rng.uniform(0.0, 0.8)),
@@ -136,7 +136,7 @@ def _draw_muscle(
 ) -> Muscle:
     return Muscle(
         thickness_mm=float(thickness_mm) * change.thickness,
-        level_db=-11.0 + age_db + float(rng.normal(0.0, 1.5)) + change.level_db,
+        level_db=-11.0 + age_db + float(rng.normal(0.0, 1.0)) + change.level_db,
         patch_db=float(rng.uniform(0.5, 1.5)) + change.patch_db,
         patch_mm=float(rng.uniform(3.5, 6.5)),
         rim_db=change.rim_db,
@@ -149,23 +149,23 @@ def _draw_muscle(
 
 
 def _draw_disease(diagnosis: Diagnosis, rng: np.random.Generator) -> _Disease:
-    """Changes of one subject, scaled by a severity between mild (0.35) and full (1)."""
-    severity = float(np.clip(rng.normal(0.78, 0.2), 0.35, 1.1))
+    """Changes of one subject, scaled by a severity between mild (0.4) and severe (1.25)."""
+    severity = float(np.clip(rng.normal(0.9, 0.2), 0.4, 1.25))
     lower_first = bool(rng.random() < 0.5)
     if diagnosis == "ibm":
         hit = _Change(
-            level_db=10.0 * severity,
-            patch_db=3.5 * severity,
+            level_db=12.0 * severity,
+            patch_db=4.5 * severity,
             thickness=1.0 - 0.4 * severity,
             striation=1.0 - 0.75 * severity,
             attenuation=0.12 * severity,
         )
-        spared = _Change(level_db=1.5 * severity, striation=1.0 - 0.15 * severity)
+        spared = _Change(level_db=1.0 * severity, striation=1.0 - 0.15 * severity)
         upper, lower = (spared, hit) if lower_first else (hit, spared)
         return _Disease(upper=upper, lower=lower, fascia_db=-3.0 * severity)
     if diagnosis == "pm":
         both = _Change(
-            level_db=7.5 * severity,
+            level_db=9.0 * severity,
             patch_db=0.3 * severity,
             thickness=1.0 - 0.28 * severity,
             striation=1.0 - 0.6 * severity,
@@ -173,7 +173,7 @@ def _draw_disease(diagnosis: Diagnosis, rng: np.random.Generator) -> _Disease:
         )
         return _Disease(upper=both, lower=both, fascia_db=-1.5 * severity)
     if diagnosis == "dm":
-        upper = _Change(level_db=2.0 * severity, rim_db=10.0 * severity, patch_db=1.0 * severity, fascicle=1.25)
-        lower = _Change(level_db=1.0 * severity, rim_db=6.0 * severity, fascicle=1.25)
+        upper = _Change(level_db=2.0 * severity, rim_db=13.0 * severity, patch_db=1.0 * severity, fascicle=1.25)
+        lower = _Change(level_db=1.0 * severity, rim_db=9.0 * severity, fascicle=1.25)
         return _Disease(upper=upper, lower=lower, fascia_thickness=1.0 + 1.1 * severity, septa_db=3.0 * severity)
     return _Disease()
