@@ -31,6 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*"
 _VERSION = 20  # APPNOTE 4.4.3: 2.0, the least that every reader knows
 _MADE_ON_UNIX = 3 << 8 | _VERSION
 _DATE, _TIME = 0x0021, 0  # 1980-01-01 00:00:00, the earliest a zip can say
+_END, _END_BYTES = b"PK\5\6", 22
 _ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
 
 
@@ -91,6 +92,11 @@ def _read_once(path: Path) -> bytes:
 
 def _parse(data: bytes, path: Path) -> dict[str, bytes]:
     """Members by the zip's own directory, each bounded by the size of the file it came from."""
+    if data[-_END_BYTES:][:4] != _END:  # else zipfile would go on looking, and find that of golden.npz
+        raise BundleError(
+            f"{path}: is not a whole .edge file ({len(data):,} bytes without an end record); copy or build it again, "
+            "it may have been cut short"
+        )
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -151,4 +157,4 @@ def _pieces(members: Mapping[str, bytes]) -> Iterator[bytes]:
     listing = b"".join(directory)
     yield listing
     count = len(directory)
-    yield struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, len(listing), offset, 0)
+    yield struct.pack("<4s4H2LH", _END, 0, 0, count, count, len(listing), offset, 0)

@@ -126,10 +126,10 @@ def print_json(value: Any) -> None:
 
 
 def out() -> Console:
-    """Standard output, for what a person asked to see."""
+    """Standard output, for what a person asked to see. Lines are wrapped for a terminal only, never in a file."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False)
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 1000)
 
 
 def err() -> Console:

@@ -1,0 +1,83 @@
+"""edgeneuro inspect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from edgeneuro.cli.main import main
+from edgeneuro.data.split import Split
+from edgeneuro.manifest import Accuracy, Interval, Manifest
+from edgeneuro.runtime.container import read_container
+from tests.cli.conftest import Validate
+from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_manifest, write_bundle
+
+
+def full_manifest() -> Manifest:
+    """Every optional part is there."""
+    int8 = tiny_graph("graphs/onnxruntime.int8.onnx", precision="int8", requires=("x86_64", "vnni"))
+    interval = Interval(value=0.9, low=0.8, high=0.95)
+    accuracy = Accuracy(
+        data=LUNG,
+        protocol="grouped",
+        metric="balanced_accuracy",
+        graphs={"model.onnx": interval, int8.path: interval},
+        drop_points={int8.path: Interval(value=0.5, low=-0.1, high=1.0)},
+        agreement={int8.path: 0.99},
+    )
+    split = Split(protocol="grouped", fold=0, seed=0, salt="s", training=("0" * 16,), validation=(), test=("1" * 16,))
+    return tiny_manifest(
+        precision="int8",
+        graphs=(tiny_graph(), int8),
+        trained_on=PHANTOM,
+        calibration=tiny_calibration(),
+        accuracy=accuracy,
+        split=split,
+        notes=("INT8 was slower here",),
+    )
+
+
+@pytest.mark.parametrize("manifest", [tiny_manifest(), full_manifest()], ids=["least", "full"])
+def test_json_follows_the_schema(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], validate: Validate, manifest: Manifest
+) -> None:
+    path = write_bundle(tmp_path / "a.edge", manifest)
+    assert main(["inspect", str(path), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    validate("inspect", value)
+    assert (value["model"], value["precision"]) == ("myositis", manifest.precision)
+    assert value["compute"] == {"params": 6, "macs": 3}
+    assert {"graphs", "accuracy", "calibration", "trained_on"} <= set(value)
+    assert value["files"]["model.onnx"]["bytes"] > 0
+    validate("manifest", json.loads(read_container(path)["manifest.json"]))
+
+
+def test_the_manifest_schema_refuses_a_field_it_does_not_know(validate: Validate) -> None:
+    value = json.loads(tiny_manifest().to_bytes())
+    validate("manifest", value)
+    with pytest.raises(jsonschema.ValidationError):
+        validate("manifest", value | {"diagnosis": "ibm"})
+
+
+def test_people_read_what_it_is_and_what_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(write_bundle(tmp_path / "a.edge", full_manifest()))]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "classification into dark, grey, bright",
+        "6 parameters, 3 multiply-accumulates",
+        "phantom (6 frames of 3 groups, Apache-2.0, simulated)",
+        "minmax on us_lung_pocus",
+        "0.900 [0.800, 0.950]",
+        "0.50 [-0.10, 1.00] points",
+        "INT8 was slower here",
+    ):
+        assert words in text
+
+
+def test_an_altered_file_is_not_shown(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edge.write_bytes(edge.read_bytes().replace(b"myositis", b"myositas"))
+    assert main(["inspect", str(edge)]) == 3
+    assert capsys.readouterr().out == ""
