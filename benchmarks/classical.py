@@ -71,7 +71,10 @@ def fit_grouped(
 
 
 def scores_as_probabilities(decision: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax of one-vs-rest decision values, (frame, class): the SVM's own order of classes, not calibrated."""
+    """Softmax of one-vs-rest decision values, (frame, class), or (frame,) of the second of two classes: keeps the
+    SVM's own order of classes, not calibrated."""
+    if decision.ndim == 1:
+        decision = np.stack([np.zeros_like(decision), decision], axis=1)
     raised = np.exp(decision - decision.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
     return shares
