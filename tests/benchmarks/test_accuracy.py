@@ -9,14 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from jsonschema import Draft202012Validator
 
 from edgeneuro.benchmarks.accuracy import evaluate
 from edgeneuro.benchmarks.predictors import FrameResult, Predictor, open_predictor
 from edgeneuro.cli.main import main
 from edgeneuro.data.sample import DataSet
+from edgeneuro.data.split import Split
 from edgeneuro.errors import DataError, InputError, ModelFileError
+from edgeneuro.models.build import build_model
+from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Frame
+from edgeneuro.training.checkpoint import CheckpointConfig, write_checkpoint
 from tests.benchmarks.frames import LEVELS, flat_data, split_of
 from tests.runtime.bundles import PHANTOM, tiny_calibration, tiny_graph, tiny_manifest, tiny_onnx, write_bundle
 
@@ -184,3 +189,44 @@ def test_the_table_names_the_leaky_protocol_on_every_line_of_numbers(
     lines = [line for line in capsys.readouterr().out.splitlines() if "[" in line and "left out" not in line]
     assert len(lines) == 6
     assert all("(leaky protocol)" in line for line in lines)
+
+
+def test_a_checkpoint_is_scored_with_its_own_preprocessing_and_split(tmp_path: Path) -> None:
+    data = flat_data()
+    split = split_of(data, training=["dark-0", "grey-0", "bright-0"])
+    network = write_random_checkpoint(tmp_path / "ckpt", data, split)
+    with open_predictor(tmp_path / "ckpt") as opened:
+        frame = data.read(data.samples[0])
+        expected = network(torch.from_numpy(HALVED(frame)[None])).softmax(1)[0].detach().numpy()
+        assert opened.graphs["fp32"](frame).probabilities == pytest.approx(expected, abs=1e-6)
+        done = evaluate(opened, data)
+    assert (done.kind, done.left_out.groups, done.flags) == ("checkpoint", 3, ("simulated_training",))
+
+
+HALVED = Preprocess(height=32, width=32, std=(0.5,))
+
+
+def write_random_checkpoint(folder: Path, data: DataSet, split: Split) -> torch.nn.Module:
+    torch.manual_seed(0)
+    network = build_model("myositis", classes=3, channels=1)
+    config = CheckpointConfig(
+        model="myositis",
+        options={},
+        classes=data.classes,
+        channels=1,
+        preprocess=HALVED,
+        trained_on=PHANTOM,
+        protocol="grouped",
+        fold=0,
+        seed=0,
+        epochs=1,
+        patience=1,
+        batch_size=2,
+        learning_rate=1e-3,
+        best_epoch=0,
+        data="phantom",
+        label_column=None,
+        group_column=None,
+    )
+    write_checkpoint(folder, network=network, config=config, metrics={}, split=split)
+    return network.eval()
