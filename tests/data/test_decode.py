@@ -85,7 +85,8 @@ def test_signed_pixels_are_refused() -> None:
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.95, 0.999])
 def test_a_file_cut_short_anywhere_is_refused(suffix: str, kept: float) -> None:
     whole = encoded(suffix, RGB)
-    with pytest.raises(FrameError, match=f"cut{suffix}: (is truncated|cannot be decoded|is not a PNG)"):
+    said = "is truncated" if suffix != ".tif" else "(is truncated|cannot be decoded)"
+    with pytest.raises(FrameError, match=f"cut{suffix}: {said}"):
         decode_frame(whole[: int(len(whole) * kept)], f"cut{suffix}")
 
 

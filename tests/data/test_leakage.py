@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from edgeneuro.data import open_data
-from edgeneuro.data.leakage import leak_statement, refuse_test_frames, unseen
+from edgeneuro.data.leakage import frame_hash, leak_statement, refuse_test_frames, unseen
 from edgeneuro.data.make_split import make_split
 from edgeneuro.errors import DataError
 from tests.data.folders import in_memory, png, speckle, write_frames
@@ -66,3 +67,8 @@ def test_one_changed_pixel_makes_another_frame(tmp_path: Path) -> None:
     (tmp_path / "calibration").mkdir()
     (tmp_path / "calibration" / "a.png").write_bytes(png(changed))
     refuse_test_frames(open_data(str(tmp_path / "calibration")), open_data(str(tmp_path / "test")))
+
+
+def test_the_same_bytes_in_another_shape_or_type_are_another_frame() -> None:
+    frame = speckle(0)
+    assert len({frame_hash(frame), frame_hash(frame.reshape(48, 40)), frame_hash(frame.view(np.uint16))}) == 3

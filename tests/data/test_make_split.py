@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeneuro.data import open_data
-from edgeneuro.data.make_split import Protocol, make_split
+from edgeneuro.data.make_split import Protocol, draw_validation, make_split
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.split import Part, Split
 from edgeneuro.errors import DataError
@@ -91,6 +92,13 @@ def test_groups_of_two_classes_leave_every_class_in_training() -> None:
     groups = groups_in(data, split)
     assert not groups["training"] & groups["validation"] and not groups["training"] & groups["test"]
     assert classes_in(data, split, "training") == {0, 1} == classes_in(data, split, "validation")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_validation_never_takes_the_last_training_group_of_a_class(seed: int) -> None:
+    counts = {"both": np.array([1, 1]), "only_a": np.array([1, 0]), "only_b": np.array([0, 1])}
+    validation = draw_validation(counts, np.random.default_rng(seed))
+    assert validation in ({"both"}, {"only_a", "only_b"})
 
 
 def test_the_leaky_protocol_divides_groups_and_hashes_frames() -> None:
