@@ -48,7 +48,9 @@ def describe(
     group_column: Annotated[str | None, typer.Option(help="Column that names what must stay together.")] = None,
     json: Json = False,
 ) -> None:
-    """Read every frame and count classes, groups, folds, sizes and bit depths. Exit 1 if a frame cannot be read.
+    """Count classes, groups, folds and frame sizes.
+
+    Reads every frame; exit code 1 if one cannot be read.
 
     \b
     edgeneuro data describe ../shared/data/us_lung_pocus
@@ -77,7 +79,9 @@ def make(
     seed: Annotated[int, typer.Option(min=0, help="Other seeds give other subjects.")] = 0,
     force: Force = False,
 ) -> None:
-    """Write a simulated data set as PNG files with labels.csv and dataset.json.
+    """Write a simulated data set as a folder.
+
+    PNG files with labels.csv and dataset.json, as any command takes them.
 
     \b
     edgeneuro data make phantom --out phantom/ --seed 7

@@ -94,11 +94,10 @@ def test_groups_of_two_classes_leave_every_class_in_training() -> None:
     assert classes_in(data, split, "training") == {0, 1} == classes_in(data, split, "validation")
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_validation_never_takes_the_last_training_group_of_a_class(seed: int) -> None:
+def test_validation_never_takes_the_last_training_group_of_a_class() -> None:
     counts = {"both": np.array([1, 1]), "only_a": np.array([1, 0]), "only_b": np.array([0, 1])}
-    validation = draw_validation(counts, np.random.default_rng(seed))
-    assert validation in ({"both"}, {"only_a", "only_b"})
+    drawn = [draw_validation(counts, np.random.default_rng(seed)) for seed in range(50)]
+    assert all(validation in ({"both"}, {"only_a", "only_b"}) for validation in drawn)
 
 
 def test_the_leaky_protocol_divides_groups_and_hashes_frames() -> None:
