@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeneuro.benchmarks.readme import inject
-from edgeneuro.benchmarks.results import RESULTS, table, write_result
+from edgeneuro.benchmarks.results import RESULTS, machine, table, write_result
 from edgeneuro.benchmarks.scoring import Level, Probabilities, Scores, score_levels
 from edgeneuro.benchmarks.show import percent
 from edgeneuro.data.sample import DataSet
@@ -30,13 +31,13 @@ def write_tables(
     by: str,
     seed: int,
     script: str,
-    notes: Sequence[str] = (),
     readme: Path | None = None,
     folder: Path = RESULTS,
 ) -> None:
     """docs/results/NAME.json and .md, and the short table between the markers of `readme`.
 
     tables: graph -> (frame, class), out of fold, rows as dataset.samples. facts: method -> one mapping a fold.
+    What people have found out about the numbers stands in NAME.notes.md beside them and is passed on.
     """
     levels = score_levels(tables, dataset.samples, dataset.classes, by=by, seed=seed)
     rows: list[dict[str, Any]] = [_row(level, scores) for level in levels for scores in level.graphs]
@@ -52,11 +53,32 @@ def write_tables(
         title=f"{dataset.name}: out-of-fold accuracy",
         rows=rows,
         columns=columns,
-        context=_context(dataset, levels, facts, seed, script, notes),
+        context=_context(
+            dataset, levels, facts, seed, script, [*group_notes(dataset), *_written_notes(dataset, folder)]
+        ),
         folder=folder,
     )
     if readme is not None:
         inject(readme, dataset.name, short_table(dataset, levels, facts, seed, script))
+
+
+def group_notes(dataset: DataSet) -> list[str]:
+    """How few independent patients stand behind each class: the first reason for wide intervals."""
+    notes = []
+    for target, name in enumerate(dataset.classes):
+        groups = Counter(sample.group for sample in dataset.samples if sample.target == target)
+        share = 100 * max(groups.values()) / groups.total()
+        notes.append(
+            f"Class {name}: {groups.total()} frames of {len(groups)} groups; the largest group holds {share:.0f} % of them."
+        )
+    return notes
+
+
+def _written_notes(dataset: DataSet, folder: Path) -> list[str]:
+    """Paragraphs of NAME.notes.md, none where there is no such file."""
+    path = folder / f"{dataset.name}.notes.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [paragraph.strip() for paragraph in text.split("\n\n") if paragraph.strip()]
 
 
 def short_table(
@@ -109,8 +131,6 @@ def _caption(
     seed: int,
     script: str,
 ) -> str:
-    from edgeneuro.benchmarks.results import machine
-
     frame, *exams = levels
     counts = ", ".join([f"{frame.units} frames", *(f"{level.units} by {level.unit}" for level in exams)])
     here, hours = machine(), _seconds(facts) / 3600
