@@ -53,9 +53,8 @@ def read_container(path: Path) -> dict[str, bytes]:
     data = _read_once(path)
     members = _parse(data, path)
     offset = 0
-    view = memoryview(data)
     for piece in _pieces(members):
-        if view[offset : offset + len(piece)] != piece:
+        if not data.startswith(piece, offset):
             raise IntegrityError(f"{path}: {_altered(offset)}")
         offset += len(piece)
     if offset != len(data):

@@ -44,15 +44,15 @@ def load(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
     found: Callable[..., None] | typer.Typer = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
-        app = found
-        for row in app.registered_commands:
+        for row in found.registered_commands:
             if row.callback is not None:
                 row.callback = framed(row.callback)
-        app.rich_markup_mode = None
+        found.rich_markup_mode = None
+        built: Any = typer.main.get_group(found)
     else:
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(name=name)(framed(found))
-    built = typer.main.get_command(app)
+        built = typer.main.get_command(app)
     built.name = name
     return built
 

@@ -63,7 +63,7 @@ EXTRAS = {
 def framed(command: Callable[..., None]) -> Callable[..., None]:
     """`command` with the common options, and with every exception turned into its exit code.
 
-    A command that declares `threads`, `quiet` or `verbose` itself is given the value.
+    A command that declares `threads`, `quiet` or `verbose` itself is given the value; its own default stands.
     """
     own = inspect.signature(command, eval_str=True)
     added = [
@@ -85,7 +85,11 @@ def framed(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(report(error)) from error
 
     parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own.parameters.values(), *added)
+        parameter.replace(
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            annotation=COMMON[parameter.name][0] if parameter.name in COMMON else parameter.annotation,
+        )
+        for parameter in (*own.parameters.values(), *added)
     ]
     signature = own.replace(parameters=parameters)
     vars(run)["__signature__"] = signature

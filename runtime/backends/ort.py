@@ -16,6 +16,7 @@ _NUMPY_NAMES = {"float": "float32", "double": "float64"}
 class OrtBackend:
     """A graph opened by ONNX Runtime's CPU provider with all graph optimisations.
 
+    session: the library's own object, None once closed.
     One `run` may follow another from any thread, and they may overlap: a session keeps no state between calls.
     """
 
@@ -34,11 +35,11 @@ class OrtBackend:
         self.inputs = tuple(_spec(node) for node in session.get_inputs())
         self.outputs = tuple(_spec(node) for node in session.get_outputs())
         self._names = [spec.name for spec in self.outputs]
-        self._session: ort.InferenceSession | None = session
+        self.session: ort.InferenceSession | None = session
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Every output by name. Raises BackendError when the library refuses, or after `close`."""
-        session = self._session
+        session = self.session
         if session is None:
             raise BackendError("onnxruntime: the engine is closed; open it again")
         try:
@@ -52,7 +53,7 @@ class OrtBackend:
 
     def close(self) -> None:
         """Release the session; a second call does nothing."""
-        self._session = None
+        self.session = None
 
 
 def _spec(node: Any) -> TensorSpec:
