@@ -25,6 +25,7 @@ DUAL_MODEL = "myositis-dual"
 DUAL_MACS = 34_856_764_416
 """Multiply-accumulates of DualVGG on 224 x 224 x 3: VGG16 and VGG19 convolutions, 15,346,630,656 + 19,508,428,800, and
 the head 1024-1024-512-256-4, 1,704,960 (Ucar 2022, doi 10.1016/j.bspc.2021.103277, counted from its layers)."""
+DUAL_INPUT = "224 x 224"
 CLAIMED_SHARE = 0.0025
 """Of the dual-branch network's computation, as Tan 2024 (doi 10.7507/1001-5515.202301023) states for its light one."""
 SYNTHETIC_FRAMES = 16
@@ -45,10 +46,12 @@ class GraphReport:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineReport:
-    """bytes: of the whole file. dual_share: MACs as a share of the dual-branch network's."""
+    """input: "1 x 224 x 224", channels x height x width. bytes: of the whole file. dual_share: MACs as a share of the
+    dual-branch network's."""
 
     name: str
     model: str
+    input: str
     bytes: int
     members: Mapping[str, int]
     compute: Compute
@@ -154,6 +157,7 @@ def _report(
 ) -> EngineReport:
     members = {name: len(data) for name, data in read_bundle(path).members.items()}
     manifest = next(iter(engines.values())).manifest
+    size = manifest.preprocess
     float_times = times.get("fp32")
 
     def graph(precision: str) -> GraphReport:
@@ -170,6 +174,7 @@ def _report(
     return EngineReport(
         name=path.name,
         model=manifest.model,
+        input=f"{size.channels} x {size.height} x {size.width}",
         bytes=path.stat().st_size,
         members=members,
         compute=manifest.compute,

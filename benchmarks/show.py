@@ -8,11 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeneuro.benchmarks.accuracy import Evaluation, LeftOut
-from edgeneuro.benchmarks.latency import CLAIMED_SHARE, Benchmark, EngineReport, GraphReport
+from edgeneuro.benchmarks.latency import CLAIMED_SHARE, DUAL_INPUT, Benchmark, EngineReport, GraphReport
 from edgeneuro.benchmarks.protocol import Ratio
 from edgeneuro.benchmarks.scoring import Level, Scores
 from edgeneuro.manifest import Interval
 from edgeneuro.metrics import METRICS
+
+
+BUSY_SHARE = 0.5
+"""Of the cores: a larger load average before the run means that others were computing."""
 
 
 def percent(interval: Interval) -> str:
@@ -100,17 +104,21 @@ def show_benchmark(done: Benchmark, console: Console) -> None:
         f"{done.rounds} rounds after {done.warm_up} of warm-up, all graphs in each round; {done.frames}; "
         f"load average before: {load}"
     )
+    if done.load_average is not None and done.load_average > BUSY_SHARE * done.machine["cores"]:
+        console.print("note: the machine was busy before the run; trust the ratios of medians, not the times")
 
 
 def _show_engine(engine: EngineReport, done: Benchmark, console: Console) -> None:
     console.print(
-        f"{engine.name} ({engine.model}): {engine.compute.params:,} parameters, {engine.compute.macs:,} MACs a frame, "
-        f"{engine.bytes:,} bytes"
+        f"{engine.name} ({engine.model}): input {engine.input}, {engine.compute.params:,} parameters, "
+        f"{engine.compute.macs:,} MACs a frame, {engine.bytes:,} bytes"
     )
     console.print(
         f"{engine.compute.macs / 1e6:,.2f} M MACs are {100 * engine.dual_share:.4f} % of the dual-branch network's "
         f"{done.dual_macs / 1e6:,.1f} M ({done.dual_source}); to follow: {100 * CLAIMED_SHARE:g} %"
     )
+    if not engine.input.endswith(DUAL_INPUT):
+        console.print(f"note: not like for like, the dual-branch network's count is for {DUAL_INPUT} px")
     table = Table("graph", "bytes", "INT8 convolutions", "step", "p50", "p90", "p99", title="ms a frame")
     for column in table.columns[1:]:
         column.justify = "right"

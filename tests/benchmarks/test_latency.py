@@ -79,7 +79,8 @@ def test_the_report_for_people_has_compute_bytes_quantiles_ratio_and_machine(
     assert main(["benchmark", str(engine), "--rounds", "2", "--warm-up", "0"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for words in (
-        "6 parameters, 81,438,680 MACs a frame",
+        "input 1 x 32 x 32, 6 parameters, 81,438,680 MACs a frame",
+        "note: not like for like, the dual-branch network's count is for 224 x 224 px",
         "81.44 M MACs are 0.2336 % of the dual-branch network's 34,856.8 M",
         "to follow: 0.25 %",
         "p50 ┃ p90 ┃ p99",
