@@ -79,15 +79,15 @@ def _borders(subject: Subject, rng: np.random.Generator, along: Float32, across_
     tilt = np.float32(rng.normal(0.0, 0.05))
     bend = 1.6 if across_fibres else 0.7
     skin = np.float32(rng.uniform(1.1, 1.8)) + np.float32(0.08) * _curve(rng, columns, cell)
-    fat = skin + np.float32(subject.fat_mm * rng.uniform(0.85, 1.15)) + tilt * along
+    fat = skin + np.float32(subject.fat_mm * rng.uniform(0.75, 1.3)) + tilt * along
     fat = np.maximum(fat + np.float32(0.3 * bend) * _curve(rng, columns, cell), skin + np.float32(0.8))
-    upper = np.float32(subject.upper.thickness_mm * rng.uniform(0.88, 1.12)) + np.float32(rng.normal(0.0, 0.05)) * along
+    upper = np.float32(subject.upper.thickness_mm * rng.uniform(0.82, 1.2)) + np.float32(rng.normal(0.0, 0.05)) * along
     upper = fat + np.maximum(upper + np.float32(bend) * _curve(rng, columns, cell), np.float32(2.0))
     if rng.random() < 0.35:
         return [skin, fat, upper, np.full_like(upper, NOWHERE_MM)]
     curvature = np.float32(rng.uniform(0.002, 0.02 if across_fibres else 0.006))
     centre = np.float32(rng.uniform(-0.3, 0.3)) * along.max()
-    thickness = np.float32(subject.lower.thickness_mm * rng.uniform(0.88, 1.12))
+    thickness = np.float32(subject.lower.thickness_mm * rng.uniform(0.82, 1.2))
     bone = upper.mean(dtype=np.float32) + thickness + curvature * np.square(along - centre)
     bone = np.maximum(bone + np.float32(0.3) * _curve(rng, columns, cell), upper + np.float32(2.0))
     return [skin, fat, upper, bone]
@@ -112,7 +112,7 @@ def _septa(muscle: Muscle, rng: np.random.Generator, below: Float32, along: Floa
 
     The lines are where smooth noise, stretched along the fibres, changes sign; a second noise breaks them up.
     """
-    angle = np.deg2rad(0.0 if across_fibres else muscle.pennation_deg + rng.normal(0.0, 2.0))
+    angle = np.deg2rad(0.0 if across_fibres else muscle.pennation_deg + rng.normal(0.0, 4.0))
     length_mm = muscle.fascicle_mm * (1.4 if across_fibres else rng.uniform(7.0, 11.0))
     cells = 160
     noise = rng.standard_normal((cells, cells), dtype=np.float32)

@@ -149,8 +149,8 @@ def _draw_muscle(
 
 
 def _draw_disease(diagnosis: Diagnosis, rng: np.random.Generator) -> _Disease:
-    """Changes of one subject, scaled by a severity between mild (0.4) and severe (1.25)."""
-    severity = float(np.clip(rng.normal(0.9, 0.2), 0.4, 1.25))
+    """Changes of one subject, scaled by a severity between mild (0.45) and severe (1.3)."""
+    severity = float(np.clip(rng.normal(0.95, 0.2), 0.45, 1.3))
     lower_first = bool(rng.random() < 0.5)
     if diagnosis == "ibm":
         hit = _Change(

@@ -48,7 +48,7 @@ def scan(anatomy: Anatomy, subject: Subject, rng: np.random.Generator, *, pixel_
     margin: columns on either side that are simulated (the beam reaches into them) and cut off.
     Returns (row, column - 2 margin) uint8.
     """
-    gain_db = subject.gain_db + float(rng.normal(0.0, 2.5))
+    gain_db = subject.gain_db + float(rng.normal(0.0, 3.0))
     loss_db = _depth_gain_db(anatomy, subject, rng, pixel_mm)
     echoes = _scatter(anatomy, loss_db, subject.probe, rng, pixel_mm)
     signal = _blur(echoes, subject, pixel_mm)[:, margin:-margin]
