@@ -14,7 +14,6 @@ from edgeneuro.benchmarks.scoring import Level, Scores
 from edgeneuro.manifest import Interval
 from edgeneuro.metrics import METRICS
 
-
 BUSY_SHARE = 0.5
 """Of the cores: a larger load average before the run means that others were computing."""
 
