@@ -23,11 +23,13 @@ from edgeneuro.manifest import Manifest
 @dataclass(frozen=True, kw_only=True)
 class BuildSettings:
     """int8: also quantise. calibration_frames: at most so many. threads: the device's, for the placement search.
-    seed: of the choice of frames. plan: one recorded earlier, used in place of calibration and search."""
+    search_s: time for that search, in seconds. seed: of the choice of frames. plan: one recorded earlier, used in
+    place of calibration and search."""
 
     int8: bool = True
     calibration_frames: int = 300
     threads: int = 1
+    search_s: float = 8.0
     seed: int = 0
     plan: Plan | None = None
 
@@ -58,7 +60,14 @@ def build_engine(
     if settings.int8:
         source_frames = calibration if calibration is not None else _training_frames(model, data, split)
         chosen, split = _calibration_part(source_frames, data, split, settings)
-        calibrated = calibrate(model, chosen, threads=settings.threads, recorded=settings.plan, progress=progress)
+        calibrated = calibrate(
+            model,
+            chosen,
+            threads=settings.threads,
+            search_s=settings.search_s,
+            recorded=settings.plan,
+            progress=progress,
+        )
     progress("checking the graphs and measuring accuracy")
     built = make_bundle(model, calibrated=calibrated, split=split, test=_test_part(model, data, split), data=data)
     write_bytes(out, built.content)

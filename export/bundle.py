@@ -51,7 +51,7 @@ def make_bundle(
         limits = calibrated.plan.ranges.get(model.input_name) if calibrated else None
         frames = golden_frames(model.preprocess, limits)
         outputs = {path: golden_outputs(backend, frames) for path, backend in backends.items()}
-        classes = with_classes(model, outputs[FLOAT_GRAPH][model.output_name].shape[1], data)
+        classes = with_classes(model, outputs[FLOAT_GRAPH][model.output_name].shape, data)
         accuracy = _accuracy(model, backends, test, split)
     entries = tuple(
         _graph_entry(path, graph, content[path], calibrated, tolerance(outputs[path], outputs[FLOAT_GRAPH]))

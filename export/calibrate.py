@@ -64,12 +64,13 @@ def calibrate(
     chosen: DataSet,
     *,
     threads: int,
+    search_s: float,
     recorded: Plan | None,
     progress: Callable[[str], None],
 ) -> Calibrated:
     """Ranges from NNCF over the `chosen` frames, then the placement that is fastest on this machine.
 
-    recorded: a plan used as it is, so that a build can be repeated to the byte.
+    threads, search_s: of the search. recorded: a plan used as it is, so that a build can be repeated to the byte.
     """
     progress(f"reading {len(chosen)} calibration frames")
     raw = [chosen.read(sample) for sample in chosen.samples]
@@ -87,7 +88,7 @@ def calibrate(
     progress("collecting ranges with NNCF")
     plan = calibrated_plan(model.graph, frames)
     progress("measuring which layers gain from INT8")
-    plan, notes = _placed(model, plan, np.stack(frames[:SEARCH_FRAMES]), threads)
+    plan, notes = _placed(model, plan, np.stack(frames[:SEARCH_FRAMES]), threads, search_s)
     return Calibrated(plan=plan, record=replace(record, method=plan.method), notes=notes)
 
 
@@ -96,12 +97,14 @@ def usable_forms() -> tuple[Form, ...]:
     return tuple(form for form in FORMS if cpu_features().issuperset(form.requires))
 
 
-def _placed(model: FloatModel, plan: Plan, frames: Float32, threads: int) -> tuple[Plan, tuple[str, ...]]:
+def _placed(
+    model: FloatModel, plan: Plan, frames: Float32, threads: int, search_s: float
+) -> tuple[Plan, tuple[str, ...]]:
     forms = usable_forms()
     if not forms:
         note = "INT8 was asked for, but this processor runs none of the INT8 forms there are, so none could be checked"
         return replace(plan, placement={TARGET: ()}), (note,)
-    candidates = search_placement(model.graph, plan, forms[0], frames, threads=threads)
+    candidates = search_placement(model.graph, plan, forms[0], frames, threads=threads, budget_s=search_s)
     best = best_candidate(candidates)
     measured = tuple(
         Measured(target=TARGET, name=item.name, time_ratio=round(item.time_ratio, 3), error=round(item.error, 5))

@@ -16,7 +16,8 @@ from edgeneuro.calibration.ranges import Range
 from edgeneuro.export import graph as graphs
 from edgeneuro.spec import Float32
 
-METHOD = "NNCF min-max ranges with fast bias correction"
+METHOD = "NNCF mean min-max ranges with fast bias correction"
+"""NNCF's default for activations: smallest and largest value of each frame, averaged over frames."""
 
 
 def nncf_ranges(

@@ -20,7 +20,6 @@ from edgeneuro.export.plan import Plan, with_placement
 from edgeneuro.runtime.backends import Backend, open_backend
 from edgeneuro.spec import Float32
 
-BUDGET_S = 8.0
 ROUNDS = (7, 60)
 """At least and at most; in between the time budget decides."""
 TIE = 1.05
@@ -66,7 +65,7 @@ def search_placement(
     frames: Float32,
     *,
     threads: int | None,
-    budget_s: float = BUDGET_S,
+    budget_s: float,
 ) -> tuple[Candidate, ...]:
     """All candidates, fastest first, measured one frame at a time.
 

@@ -123,20 +123,28 @@ def _from_onnx(path: Path) -> FloatModel:
     )
 
 
-def with_classes(model: FloatModel, count: int, data: DataSet | None) -> tuple[str, ...]:
+def with_classes(model: FloatModel, shape: tuple[int, ...], data: DataSet | None) -> tuple[str, ...]:
     """The class names: the model's own, else those of labelled `data`, else class_0, class_1, ...
 
-    count: columns of the logits. Raises ModelFileError or UsageError when the numbers differ.
+    shape: of the output for some frames. Raises ModelFileError when it is not (batch, class), or its classes are not
+    those of the model; UsageError when they are not those of `data`.
     """
+    if len(shape) != 2:
+        raise ModelFileError(
+            f"{model.name}: output {model.output_name!r} has shape {shape}, expected (batch, class) logits; "
+            "only classifiers can be built"
+        )
     if model.classes:
-        if len(model.classes) != count:
-            raise ModelFileError(f"{model.name}: gives {count} logits for {len(model.classes)} classes; train it again")
+        if len(model.classes) != shape[1]:
+            raise ModelFileError(
+                f"{model.name}: gives {shape[1]} logits for {len(model.classes)} classes; train it again"
+            )
         return model.classes
     if data is None or not data.classes:
-        return tuple(f"class_{number}" for number in range(count))
-    if len(data.classes) != count:
+        return tuple(f"class_{number}" for number in range(shape[1]))
+    if len(data.classes) != shape[1]:
         raise UsageError(
-            f"--data {data.name}: has {len(data.classes)} classes, {model.name} gives {count} logits; "
+            f"--data {data.name}: has {len(data.classes)} classes, {model.name} gives {shape[1]} logits; "
             "give the data set the model was trained for"
         )
     return data.classes

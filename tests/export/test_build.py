@@ -1,0 +1,247 @@
+"""The main job from a checkpoint or a file to a bundle that opens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgeneuro.data import open_data
+from edgeneuro.errors import CheckpointError, DataError, InputError, ModelFileError, OutputError, UsageError
+from edgeneuro.export import build as building
+from edgeneuro.export.build import BuildSettings, build_engine
+from edgeneuro.export.plan import Plan
+from edgeneuro.manifest import Manifest
+from edgeneuro.runtime import open_engine, read_bundle
+from edgeneuro.runtime.cpu import cpu_features
+from tests.export.conftest import CLASSES, Exported
+
+INT8 = BuildSettings(calibration_frames=12, search_s=0.0)
+FLOAT = replace(INT8, int8=False)
+needs_vnni = pytest.mark.skipif("vnni" not in cpu_features(), reason="this processor shows no VNNI")
+
+
+def recorded_plan(engine: Path) -> Plan:
+    return Plan.from_bytes(read_bundle(engine).members["ranges.json"])
+
+
+@pytest.fixture(scope="module")
+def engine(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every convolution placed in INT8 by a recorded plan, so that nothing here depends on timing."""
+    folder = tmp_path_factory.mktemp("engine")
+    searched = folder / "searched.edge"
+    build_engine(str(checkpoint), searched, settings=INT8)
+    plan = recorded_plan(searched)
+    everything = tuple(
+        node.name
+        for node in onnx.load_from_string(read_bundle(searched).members["model.onnx"]).graph.node
+        if node.op_type == "Conv"
+    )
+    plan = replace(plan, placement={"onnxruntime": everything}, measured=())
+    out = folder / "engine.edge"
+    build_engine(str(checkpoint), out, settings=replace(INT8, plan=plan))
+    return out
+
+
+@pytest.fixture(scope="module")
+def manifest(engine: Path) -> Manifest:
+    return read_bundle(engine).manifest
+
+
+def test_bundle_holds_the_plan_the_float_graph_and_the_int8_graphs(engine: Path, manifest: Manifest) -> None:
+    members = read_bundle(engine).members
+    assert {"model.onnx", "ranges.json", "golden.npz"} <= set(members)
+    assert [graph.precision for graph in manifest.graphs][:2] == ["fp32", "int8"]
+    assert manifest.precision == "int8"
+
+
+@needs_vnni
+def test_manifest_counts_what_runs_in_int8(manifest: Manifest) -> None:
+    for graph in manifest.graphs[1:]:
+        assert (graph.int8_convolutions, graph.convolutions) == (16, 16)
+
+
+def test_every_graph_of_the_bundle_opens_and_reproduces_its_golden_outputs(engine: Path) -> None:
+    for precision in ("fp32", "int8"):
+        with open_engine(engine, precision=precision) as opened:
+            assert opened.graph.precision == precision
+            assert opened.self_test_difference is not None
+            assert opened.self_test_difference <= opened.graph.tolerance
+
+
+def test_engine_classifies_a_frame(engine: Path) -> None:
+    with open_engine(engine) as opened:
+        answer = opened(np.full((72, 80), 90, np.uint8))
+    assert answer.label in CLASSES
+    assert sum(answer.probabilities.values()) == pytest.approx(1.0)
+
+
+def test_the_same_checkpoint_and_plan_give_the_same_bytes(checkpoint: Path, engine: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.edge"
+    build_engine(str(checkpoint), again, settings=replace(INT8, plan=recorded_plan(engine)))
+    assert again.read_bytes() == engine.read_bytes()
+
+
+def test_no_path_of_the_building_machine_is_in_the_bundle(engine: Path, labelled: Path, checkpoint: Path) -> None:
+    content = engine.read_bytes()
+    assert str(labelled).encode() not in content
+    assert str(checkpoint).encode() not in content
+    assert b"g00_0.png" not in content
+
+
+def test_accuracy_is_measured_on_groups_that_nothing_has_seen(manifest: Manifest, labelled: Path) -> None:
+    split = manifest.split
+    assert split is not None and manifest.accuracy is not None
+    assert set(split.calibration) <= set(split.training)
+    assert not set(split.test) & {*split.training, *split.validation, *split.calibration}
+    tested = split.part(open_data(str(labelled)).samples, "test")
+    assert manifest.accuracy.data.frames == len(tested) > 0
+    assert set(manifest.accuracy.graphs) == {graph.path for graph in manifest.graphs}
+    assert set(manifest.accuracy.drop_points) == {graph.path for graph in manifest.graphs[1:]}
+
+
+def test_calibration_record_says_what_frames_there_were(manifest: Manifest) -> None:
+    record = manifest.calibration
+    assert record is not None
+    assert (record.smallest_side_px, record.largest_side_px, record.bit_depths) == (72, 80, (8,))
+    assert record.data.frames == 12
+
+
+def test_a_float_bundle_needs_no_calibration(checkpoint: Path, tmp_path: Path) -> None:
+    manifest = build_engine(str(checkpoint), tmp_path / "float.edge", settings=FLOAT)
+    assert manifest.precision == "fp32"
+    assert manifest.calibration is None
+    assert [graph.path for graph in manifest.graphs] == ["model.onnx"]
+
+
+def test_a_plan_without_int8_layers_is_labelled_fp32(checkpoint: Path, engine: Path, tmp_path: Path) -> None:
+    plan = replace(recorded_plan(engine), placement={"onnxruntime": ()})
+    manifest = build_engine(str(checkpoint), tmp_path / "none.edge", settings=replace(INT8, plan=plan))
+    assert manifest.precision == "fp32"
+
+
+def test_build_says_so_when_int8_would_be_slower(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeneuro.export.placement._seconds", lambda backend, feed: 1.0)
+    manifest = build_engine(str(checkpoint), tmp_path / "slow.edge", settings=INT8)
+    assert manifest.precision == "fp32"
+    assert any("no placement is faster than float here" in note for note in manifest.notes)
+
+
+def test_an_existing_output_is_kept_without_force(checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.edge"
+    out.write_bytes(b"precious")
+    with pytest.raises(OutputError, match="exists already; give --force"):
+        build_engine(str(checkpoint), out, settings=FLOAT)
+    assert out.read_bytes() == b"precious"
+
+
+def test_an_interrupted_build_leaves_no_file(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(path: Path, data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(building, "write_bytes", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(str(checkpoint), tmp_path / "half.edge", settings=FLOAT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_source_names_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'nothing'.*checkpoint folder.*FILE\.onnx.*myositis"):
+        build_engine("nothing", tmp_path / "x.edge", settings=FLOAT)
+
+
+def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        build_engine(str(tmp_path), tmp_path / "x.edge", settings=FLOAT)
+
+
+def test_data_of_other_classes_is_refused(checkpoint: Path, labelled: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(labelled, other)
+    table = (other / "labels.csv").read_text().replace(",bright,", ",brilliant,")
+    (other / "labels.csv").write_text(table)
+    with pytest.raises(DataError, match=r"has classes brilliant.*tells apart bright, dark, striped"):
+        build_engine(str(checkpoint), tmp_path / "x.edge", settings=FLOAT, data=open_data(str(other)))
+
+
+def test_training_data_that_moved_are_asked_for(checkpoint: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, moved)
+    config = json.loads((moved / "config.json").read_text())
+    config["data"] = str(tmp_path / "gone")
+    (moved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match="give its folder with --data"):
+        build_engine(str(moved), tmp_path / "x.edge", settings=INT8)
+
+
+def unlabelled(labelled: Path, folder: Path, part: str) -> Path:
+    """Frames of some groups, without their table and under other names."""
+    folder.mkdir()
+    for i, frame in enumerate(sorted(labelled.glob(part))):
+        shutil.copy(frame, folder / f"frame{i}.png")
+    return folder
+
+
+def test_unlabelled_calibration_frames_that_are_test_frames_are_refused(
+    checkpoint: Path, labelled: Path, tmp_path: Path
+) -> None:
+    calibration = open_data(str(unlabelled(labelled, tmp_path / "cine", "*.png")))
+    with pytest.raises(DataError, match="calibration frames are test frames"):
+        build_engine(str(checkpoint), tmp_path / "x.edge", settings=INT8, calibration=calibration)
+
+
+def onnx_file(exported: Exported, folder: Path) -> Path:
+    path = folder / "mine.onnx"
+    onnx.save(exported.graph, str(path))
+    return path
+
+
+def test_an_onnx_file_with_unlabelled_frames_becomes_an_engine(
+    exported: Exported, labelled: Path, tmp_path: Path
+) -> None:
+    frames = open_data(str(unlabelled(labelled, tmp_path / "cine", "*.png")))
+    out = tmp_path / "mine.edge"
+    manifest = build_engine(str(onnx_file(exported, tmp_path)), out, settings=INT8, calibration=frames)
+    assert manifest.classes == ("class_0", "class_1", "class_2")
+    assert manifest.accuracy is None
+    assert any("accuracy was not measured" in note for note in manifest.notes)
+    with open_engine(out) as engine:
+        assert engine(np.zeros((100, 120), np.uint8)).label.startswith("class_")
+
+
+def test_an_onnx_file_is_tested_on_groups_it_was_not_calibrated_on(
+    exported: Exported, labelled: Path, tmp_path: Path
+) -> None:
+    data = open_data(str(labelled))
+    out = tmp_path / "mine.edge"
+    manifest = build_engine(str(onnx_file(exported, tmp_path)), out, settings=INT8, data=data, calibration=data)
+    assert manifest.classes == data.classes
+    assert manifest.accuracy is not None and manifest.split is not None
+    assert not set(manifest.split.calibration) & set(manifest.split.test)
+    assert any("does not say what the model was trained on" in note for note in manifest.notes)
+
+
+def test_an_onnx_file_without_frames_cannot_be_quantised(exported: Exported, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--calibration"):
+        build_engine(str(onnx_file(exported, tmp_path)), tmp_path / "x.edge", settings=INT8)
+
+
+def test_a_graph_that_gives_no_row_of_logits_is_refused(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "image to image",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 32, 32])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, 32, 32])],
+    )
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
+    with pytest.raises(ModelFileError, match=r"output 'y'.*expected \(batch, class\)"):
+        build_engine(str(path), tmp_path / "x.edge", settings=FLOAT)

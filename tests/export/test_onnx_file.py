@@ -1,0 +1,120 @@
+"""Somebody else's .onnx files: brought to one form, or refused with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeneuro.errors import ModelFileError
+from edgeneuro.export.compute import multiply_accumulates, parameters
+from edgeneuro.export.onnx_file import read_onnx
+from edgeneuro.runtime.backends import open_backend
+from tests.export.conftest import Exported
+
+
+def classifier(opset: int = 20, side: int | str = 32, inputs: int = 1) -> onnx.ModelProto:
+    """Convolution, mean over space, two classes."""
+    weight = np.random.default_rng(0).standard_normal((2, 1, 3, 3)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"])]
+    constants = [numpy_helper.from_array(weight, "w")]
+    if opset >= 18:
+        constants.append(numpy_helper.from_array(np.array([2, 3]), "axes"))
+        nodes.append(helper.make_node("ReduceMean", ["c", "axes"], ["y"], keepdims=0))
+    else:
+        nodes.append(helper.make_node("ReduceMean", ["c"], ["y"], axes=[2, 3], keepdims=0))
+    names = ["x", "unused"][:inputs]
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1, side, side]) for name in names],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def saved(model: onnx.ModelProto, folder: Path, *, weights_beside: bool = False) -> Path:
+    path = folder / "net.onnx"
+    onnx.save(model, str(path), save_as_external_data=weights_beside, location="net.data", size_threshold=0)
+    return path
+
+
+@pytest.mark.parametrize("opset", [13, 17, 20])
+def test_older_opsets_are_converted_and_compute_the_same(tmp_path: Path, opset: int) -> None:
+    original = classifier(opset)
+    model = read_onnx(saved(original, tmp_path))
+    assert [item.version for item in model.opset_import] == [20]
+    assert model.ir_version == 10
+    frames = np.random.default_rng(1).standard_normal((2, 1, 32, 32)).astype(np.float32)
+    before, after = (
+        open_backend("onnxruntime", graph.SerializeToString(), threads=1).run({"x": frames})["y"]
+        for graph in (original, model)
+    )
+    assert np.abs(before - after).max() < 1e-6
+    assert all(node.name for node in model.graph.node)
+
+
+def test_cost_of_a_foreign_graph_is_counted(tmp_path: Path) -> None:
+    model = read_onnx(saved(classifier(), tmp_path))
+    assert parameters(model) == 2 * 9
+    assert multiply_accumulates(model) == 2 * 9 * 30 * 30
+
+
+def test_weights_beside_the_file_are_taken_in(tmp_path: Path) -> None:
+    path = saved(classifier(), tmp_path, weights_beside=True)
+    model = read_onnx(path)
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    path = saved(classifier(), tmp_path, weights_beside=True)
+    (tmp_path / "net.data").unlink()
+    with pytest.raises(ModelFileError, match=r"net\.onnx.*net\.data.*beside it"):
+        read_onnx(path)
+
+
+def test_an_opset_that_cannot_be_converted_is_refused(tmp_path: Path) -> None:
+    model = classifier()
+    model.opset_import[0].version = 99
+    with pytest.raises(ModelFileError, match=r"opset 99|export it again"):
+        read_onnx(saved(model, tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x0a\x12"])
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match="is not a readable ONNX file"):
+        read_onnx(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"absent\.onnx"):
+        read_onnx(tmp_path / "absent.onnx")
+
+
+def test_two_inputs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="has 2 inputs, expected one image"):
+        read_onnx(saved(classifier(inputs=2), tmp_path))
+
+
+def test_free_height_and_width_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="fixed channels, height and width"):
+        read_onnx(saved(classifier(side="s"), tmp_path))
+
+
+def test_a_quantised_file_is_refused(tmp_path: Path) -> None:
+    model = classifier()
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.1, np.float32), "scale"))
+    model.graph.node.insert(0, helper.make_node("QuantizeLinear", ["x", "scale"], ["q"]))
+    with pytest.raises(ModelFileError, match="is quantised already"):
+        read_onnx(saved(model, tmp_path))
+
+
+def test_an_exported_graph_goes_through_the_same_door(exported: Exported, tmp_path: Path) -> None:
+    model = read_onnx(saved(exported.graph, tmp_path))
+    assert multiply_accumulates(model) == multiply_accumulates(exported.graph)
