@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from edgeneuro.data import DataSet, open_data
 from edgeneuro.models.build import build_model
@@ -51,7 +50,7 @@ def train(
     it left nothing; return at once where it had finished. On the CPU with as many threads the weights are those of an
     uninterrupted run, bit for bit. force: start afresh in a folder that holds files; those of a checkpoint are
     replaced at the end. threads: of torch, its own choice where None. devices: as Lightning's trainer takes them.
-    progress: called after every frame read and every batch.
+    progress: called after every frame read, batch and epoch.
 
     metrics.json: `history` (rows of EpochRow), `best_epoch`, `validation` and `test` (FrameScores, of the best epoch's
     weights), `wall_s` (sum over epochs), `hardware`.
@@ -65,7 +64,8 @@ def train(
     prepare_folder(out, force=force, resume=resume)
     dataset = open_data(settings.source, label_column=settings.label_column, group_column=settings.group_column)
     run = resumed_run(settings, dataset, state) if state.exists() else new_run(settings, dataset)
-    with torch_threads(threads):
+    with torch_threads(threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
         return _train(run, dataset, out, devices, progress)
 
 
@@ -82,7 +82,7 @@ def _train(run: Run, dataset: DataSet, out: Path, devices: int | str, progress: 
         batch_size=settings.batch_size,
         seed=settings.seed,
     )
-    network = fresh_network(settings, len(dataset.classes))
+    network = build_model(settings.model, classes=len(dataset.classes), channels=entry.channels, **settings.options)
     learner = Learner(
         network,
         weights=class_weights(frames["training"].targets, dataset.classes),
@@ -91,8 +91,10 @@ def _train(run: Run, dataset: DataSet, out: Path, devices: int | str, progress: 
         weight_decay=entry.weight_decay,
         epochs=settings.epochs,
     )
-    keeper = Keeper(out / STATE, run=to_json(run), patience=settings.patience, progress=progress)
-    trainer = fit(learner, data, keeper, epochs=settings.epochs, devices=devices)
+    keeper = Keeper(
+        out / STATE, run=to_json(run), epochs=settings.epochs, patience=settings.patience, progress=progress
+    )
+    trainer = fit(learner, data, keeper, devices=devices)
 
     assert keeper.best is not None
     network.load_state_dict(dict(keeper.weights))
@@ -129,13 +131,6 @@ def _train(run: Run, dataset: DataSet, out: Path, devices: int | str, progress: 
         config = write_checkpoint(out, network=network, config=config, metrics=metrics, split=run.split)
         keeper.forget()
     return TrainResult(folder=out, config=config, metrics=metrics)
-
-
-def fresh_network(settings: TrainSettings, classes: int) -> nn.Module:
-    """The network with weights drawn from the settings' seed; torch's global generator is left as it was."""
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        return build_model(settings.model, classes=classes, channels=settings.entry.channels, **settings.options)
 
 
 class _Reading:

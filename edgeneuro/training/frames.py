@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.errors import DataError
@@ -72,19 +72,11 @@ def normalised_for(preprocess: Preprocess, frames: Frames) -> Preprocess:
 
 
 class FrameBatches(Dataset[Any]):
-    """`frames` as batches ready for the network.
+    """`frames` as batches ready for the network."""
 
-    augment: applied with a generator of its own for each (seed, epoch, frame), so that a batch does not depend on
-    what was drawn before it and a resumed run repeats an uninterrupted one.
-    """
-
-    def __init__(
-        self, frames: Frames, preprocess: Preprocess, augment: Augmentation | None = None, seed: tuple[int, ...] = ()
-    ) -> None:
+    def __init__(self, frames: Frames, preprocess: Preprocess) -> None:
         self.frames = frames
         self.preprocess = preprocess
-        self.augment = augment
-        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -95,23 +87,52 @@ class FrameBatches(Dataset[Any]):
         return torch.from_numpy(images), torch.from_numpy(self.frames.targets[list(rows)])
 
     def pixels(self, row: int) -> Frame:
-        """(height, width[, 3]) uint8 of one frame, augmented where asked for."""
+        """(height, width[, 3]) uint8 of one frame."""
         pixels: Frame = self.frames.pixels[row]
-        if self.augment is None:
-            return pixels
-        return self.augment(pixels, np.random.default_rng((*self.seed, row)))
+        return pixels
 
 
-def batches(frames: FrameBatches, batch_size: int, generator: torch.Generator | None = None) -> DataLoader[Batch]:
-    """A loader in order, or shuffled by `generator`. A shuffled epoch leaves out a last batch of one frame, which
+class AugmentedBatches(FrameBatches):
+    """Training frames, augmented with a generator of its own for each (seed, epoch, frame): a batch does not depend on
+    what was drawn before it, so a resumed run repeats an uninterrupted one.
+
+    epoch: the number of the current one when called.
+    """
+
+    def __init__(self, frames: Frames, preprocess: Preprocess, seed: int, epoch: Callable[[], int]) -> None:
+        super().__init__(frames, preprocess)
+        self.augment = Augmentation()
+        self.seed = seed
+        self.epoch = epoch
+
+    def pixels(self, row: int) -> Frame:
+        """(height, width[, 3]) uint8 of one frame as this epoch sees it."""
+        return self.augment(super().pixels(row), np.random.default_rng((self.seed, self.epoch(), row)))
+
+
+class EpochOrder(Sampler[int]):
+    """Every frame once, in an order that depends on (seed, epoch) alone."""
+
+    def __init__(self, frames: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.frames = frames
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(np.random.default_rng((self.seed, self.epoch())).permutation(self.frames).tolist())
+
+
+def batches(frames: FrameBatches, batch_size: int, order: EpochOrder | None = None) -> DataLoader[Batch]:
+    """A loader in the frames' order, or for training in `order`: then a last batch of one frame is left out, which
     batch normalisation cannot use."""
-    shuffle = generator is not None
     return DataLoader(
         frames,
         batch_size=batch_size,
-        shuffle=shuffle,
-        generator=generator,
-        drop_last=shuffle and len(frames) % batch_size == 1,
+        sampler=order,
+        drop_last=order is not None and len(frames) % batch_size == 1,
         collate_fn=_as_is,
     )
 
@@ -133,13 +154,15 @@ class TrainingData(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """The loader of the trainer's current epoch; made anew for every epoch."""
+    def epoch(self) -> int:
+        """Of the trainer, from 0."""
         assert self.trainer is not None
-        epoch = (self.seed, self.trainer.current_epoch)
-        order = torch.Generator().manual_seed(int(np.random.SeedSequence(epoch).generate_state(1)[0]))
-        frames = FrameBatches(self.training, self.preprocess, Augmentation(), epoch)
-        return batches(frames, self.batch_size, order)
+        return self.trainer.current_epoch
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Every training frame once an epoch."""
+        frames = AugmentedBatches(self.training, self.preprocess, self.seed, self.epoch)
+        return batches(frames, self.batch_size, EpochOrder(len(frames), self.seed, self.epoch))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Every validation frame once."""

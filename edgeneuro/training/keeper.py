@@ -55,37 +55,33 @@ OnProgress = Callable[[Progress], None]
 class Keeper(Checkpoint):
     """Writes the whole state at the end of each epoch, after everything else has seen the epoch.
 
-    path: of the state file. run: plain values stored with it. patience: epochs without a better `rank` before the
-    trainer is told to stop.
+    path: of the state file. run: plain values stored with it. epochs: planned. patience: epochs without a better
+    macro-F1 before the trainer is told to stop. progress: called after each batch and each epoch.
     """
 
-    def __init__(self, path: Path, *, run: Mapping[str, Any], patience: int, progress: OnProgress) -> None:
+    def __init__(self, path: Path, *, run: Mapping[str, Any], epochs: int, patience: int, progress: OnProgress) -> None:
         self.path = path
         self.run = run
+        self.epochs = epochs
         self.patience = patience
         self.progress = progress
         self.history: list[EpochRow] = []
         self.best: EpochRow | None = None
         self.weights: Weights = {}
-        self.started = 0.0
+        self.started = self.learning_rate = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A run that was killed after its last epoch has nothing left to do."""
         self.stop_if_done(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the epoch's clock."""
+        """Starts the epoch's clock; its learning rate is set already, and at its end it is the next one's."""
         self.started = time.perf_counter()
+        self.learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Tells how far the run is."""
-        if trainer.is_global_zero:
-            assert trainer.max_epochs is not None
-            batches = int(trainer.num_training_batches)
-            row = self.history[-1] if self.history else None
-            self.progress(
-                Progress(stage="training", done=trainer.global_step, total=batches * trainer.max_epochs, row=row)
-            )
+        self.tell(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Adds the epoch to the history and saves. Raises InputError when the loss is no number any more."""
@@ -99,6 +95,14 @@ class Keeper(Checkpoint):
             }
         self.stop_if_done(trainer)
         trainer.save_checkpoint(self.path)
+        self.tell(trainer)
+
+    def tell(self, trainer: Trainer) -> None:
+        """Calls `progress`, on the first process only."""
+        if trainer.is_global_zero:
+            total = int(trainer.num_training_batches) * self.epochs
+            row = self.history[-1] if self.history else None
+            self.progress(Progress(stage="training", done=trainer.global_step, total=total, row=row))
 
     def row(self, trainer: Trainer) -> EpochRow:
         """The epoch that just ended."""
@@ -110,15 +114,17 @@ class Keeper(Checkpoint):
             )
         return EpochRow(
             epoch=trainer.current_epoch,
-            learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
+            learning_rate=self.learning_rate,
             seconds=time.perf_counter() - self.started,
             **values,
         )
 
     def stop_if_done(self, trainer: Trainer) -> None:
         """Early stopping; a function of the history alone, so a resumed run decides as the first one did."""
-        if self.best is not None and self.history[-1].epoch - self.best.epoch >= self.patience:
-            trainer.should_stop = True
+        if self.history:
+            peak = max(self.history, key=lambda row: row.macro_f1)  # the first of equals
+            if self.history[-1].epoch - peak.epoch >= self.patience:
+                trainer.should_stop = True
 
     def forget(self) -> None:
         """Remove the state file; the run is finished."""

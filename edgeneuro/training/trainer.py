@@ -20,17 +20,16 @@ from edgeneuro.training.learner import Learner
 from edgeneuro.training.resume import StateFiles
 
 
-def fit(learner: Learner, data: TrainingData, keeper: Keeper, *, epochs: int, devices: int | str) -> lightning.Trainer:
+def fit(learner: Learner, data: TrainingData, keeper: Keeper, *, devices: int | str) -> lightning.Trainer:
     """Run Lightning's trainer, from the keeper's state where that exists. Raises KeyboardInterrupt on Ctrl-C."""
     learner.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's stub
     with quiet_lightning():
         trainer = lightning.Trainer(
             accelerator="auto",
             devices=devices,
-            max_epochs=epochs,
+            max_epochs=keeper.epochs,
             callbacks=[keeper],
             plugins=[StateFiles()],
-            reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
             logger=False,
             enable_progress_bar=False,

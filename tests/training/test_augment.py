@@ -1,0 +1,51 @@
+import numpy as np
+
+from edgeneuro.training.augment import Augmentation
+
+STILL = Augmentation(rotation_deg=0.0, scale=0.0, brightness=0.0, contrast=0.0)
+
+
+def gradient() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """40 x 60 px: grey grows to the right by 2 and downwards by 1."""
+    return (np.arange(60)[None] * 2 + np.arange(40)[:, None]).astype(np.uint8)
+
+
+def test_without_ranges_only_left_and_right_change_places_in_half_of_the_draws() -> None:
+    pixels = gradient()
+    draws = [STILL(pixels, np.random.default_rng(seed)) for seed in range(40)]
+    kept = sum(np.array_equal(draw, pixels) for draw in draws)
+    mirrored = sum(np.array_equal(draw, pixels[:, ::-1]) for draw in draws)
+    assert kept + mirrored == 40 and 10 <= kept <= 30
+
+
+def test_depth_always_points_down() -> None:
+    pixels = gradient()
+    for seed in range(40):
+        draw = Augmentation()(pixels, np.random.default_rng(seed)).astype(float)
+        assert draw[30:].mean() > draw[:10].mean()
+
+
+def test_the_same_generator_state_gives_the_same_frame_and_another_state_another() -> None:
+    pixels, augment = gradient(), Augmentation()
+    one, again, other = (augment(pixels, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_the_frame_itself_is_left_alone_and_shape_and_type_are_kept() -> None:
+    for pixels in (gradient(), np.repeat(gradient()[:, :, None], 3, axis=2)):
+        before = pixels.copy()
+        draw = Augmentation()(pixels, np.random.default_rng(0))
+        assert np.array_equal(pixels, before)
+        assert draw.shape == pixels.shape and draw.dtype == np.uint8
+
+
+def test_brightness_stays_within_its_range() -> None:
+    grey = np.full((40, 40), 100, np.uint8)
+    levels = {int(Augmentation()(grey, np.random.default_rng(seed))[20, 20]) for seed in range(200)}
+    assert 85 <= min(levels) < 90 and 110 < max(levels) <= 115
+
+
+def test_the_outside_is_filled_from_the_frame_not_with_black() -> None:
+    bright = np.full((40, 40), 200, np.uint8)
+    augment = Augmentation(brightness=0.0, contrast=0.0)
+    assert all(augment(bright, np.random.default_rng(seed)).min() == 200 for seed in range(20))

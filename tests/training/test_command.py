@@ -1,0 +1,53 @@
+"""The command as a user calls it, in a process of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeneuro.cli.main import main
+from edgeneuro.cli.train import parse_option
+from edgeneuro.training.run import STATE
+
+TRAIN = (sys.executable, "-c", "from edgeneuro.cli.main import run; run()", "train", "myositis", "--threads", "1")
+
+
+def test_control_c_ends_with_130_and_leaves_what_resume_needs(tiny_folder: Path, tmp_path: Path) -> None:
+    command = (*TRAIN, "--data", str(tiny_folder), "--out", str(tmp_path / "run"), "--image-size", "32")
+    with subprocess.Popen([*command, "--epochs", "5000"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("epoch   2"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest.splitlines()[-1] == "interrupted" and "Traceback" not in rest
+    assert (tmp_path / "run" / STATE).is_file() and not (tmp_path / "run" / "config.json").exists()
+
+
+def test_json_is_one_document_and_nothing_but_epochs_goes_to_standard_error(
+    tiny_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = ("--data", str(tiny_folder), "--out", str(tmp_path / "run"))
+    assert main(["train", "myositis", *source, "--image-size", "32", "--epochs", "2", "--threads", "1", "--json"]) == 0
+    printed = capfd.readouterr()
+    summary = json.loads(printed.out)
+    assert (summary["model"], summary["protocol"], summary["simulated"]) == ("myositis", "grouped", False)
+    assert [text[:9] for text in printed.err.splitlines()] == ["epoch   1", "epoch   2"]
+
+
+def test_wrong_usage_ends_with_2_and_refused_input_with_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "myositis", "--resume", "--force"]) == 2
+    assert main(["train", "myositis", "--option", "attention"]) == 2
+    assert main(["train", "myositis", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert [line[:30] for line in lines[:2]] == ["error: --resume and --force: g", "error: --option 'attention': e"]
+    assert "no such folder" in lines[2] and len(lines) == 3
+
+
+def test_options_are_numbers_where_they_look_like_it() -> None:
+    assert parse_option("attention=none") == ("attention", "none")
+    assert parse_option("tau=0.2") == ("tau", 0.2)
