@@ -16,7 +16,8 @@ _NUMPY_NAMES = {"float": "float32", "double": "float64"}
 class OrtBackend:
     """A graph opened by ONNX Runtime's CPU provider with all graph optimisations.
 
-    session: the library's own object, None once closed.
+    session: the library's own object, None once closed. Several threads wait for the next call by spinning, which is
+    the library's default: the shortest latency, at the price of busy cores between frames. One thread never spins.
     One `run` may follow another from any thread, and they may overlap: a session keeps no state between calls.
     """
 
