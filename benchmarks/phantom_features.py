@@ -81,12 +81,11 @@ def _correlation_length(grey: Float32) -> float:
     """Pixels along axis 0 until the autocorrelation falls to one half, linear between pixels."""
     power = np.abs(np.fft.rfft(grey, n=2 * grey.shape[0], axis=0)) ** 2
     correlation = np.fft.irfft(power.mean(axis=1))[: grey.shape[0]]
-    correlation = correlation / max(float(correlation[0]), 1e-9)
-    below = np.flatnonzero(correlation < 0.5)
-    if below.size == 0:
+    below = np.flatnonzero(correlation < 0.5 * correlation[0])
+    if below.size == 0:  # a constant frame
         return float(grey.shape[0])
     i = int(below[0])
-    return float(i - (0.5 - correlation[i]) / (correlation[i - 1] - correlation[i]))
+    return float(i - (0.5 * correlation[0] - correlation[i]) / (correlation[i - 1] - correlation[i]))
 
 
 def _layout(grey: Float32) -> dict[str, float]:
