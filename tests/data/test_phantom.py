@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 
@@ -45,6 +46,13 @@ def test_the_first_frame_is_not_drawn_with_the_subjects_own_numbers() -> None:
     """A seed sequence ignores trailing zeros: [seed, subject] and [seed, subject, 0] would be one stream."""
     subject, frame = (np.random.default_rng([2, 7, part]).random(4) for part in (0, 1))
     assert not np.allclose(subject, frame)
+
+
+def test_the_phantom_is_the_one_the_packaged_weights_were_trained_on() -> None:
+    """Change this thumbnail only together with the packaged weights and docs/results."""
+    thumbnail = cv2.resize(render(0, 1, 0), (4, 4), interpolation=cv2.INTER_AREA)
+    expected = [[131, 131, 134, 130], [110, 130, 144, 130], [101, 96, 96, 94], [119, 115, 112, 112]]
+    np.testing.assert_allclose(thumbnail, expected, atol=1)  # one grey level: rounding of other numpy and OpenCV builds
 
 
 def test_another_seed_shares_no_group_with_the_first() -> None:
