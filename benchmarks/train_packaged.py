@@ -1,17 +1,25 @@
-"""Trains the weights that come with the package: python -m edgeneuro.benchmarks.train_packaged
+"""Trains the weights that come with the package: python -m edgeneuro.benchmarks.train_packaged [--threads N]
 
-Resumes where it was stopped. Afterwards commit edgeneuro/models/weights/myositis.
+Resumes where it was stopped, and writes what it measured into the model card. Afterwards commit both. To start
+afresh, delete edgeneuro/models/weights/myositis first.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from edgeneuro.benchmarks.readme import inject
+from edgeneuro.benchmarks.results import table
 from edgeneuro.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(model="myositis", data="phantom", epochs=120, patience=120, seed=0)
-"""The recipe of the model's page, all 120 epochs."""
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "edgeneuro" / "models" / "weights" / SETTINGS.model
+CARD = ROOT / "docs" / "models" / f"{SETTINGS.model}.md"
 
 
 def main() -> None:
@@ -19,13 +27,58 @@ def main() -> None:
     from edgeneuro.cli.train import line, shown
     from edgeneuro.training.fit import train
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    weights = Path(__file__).resolve().parents[1] / "edgeneuro" / "models" / "weights" / SETTINGS.model
-    parser.add_argument("--out", type=Path, default=weights, help="checkpoint folder")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="checkpoint folder")
+    parser.add_argument("--card", type=Path, default=CARD, help="page with the results:packaged markers")
     parser.add_argument("--threads", type=int, help="threads to compute with")
     arguments = parser.parse_args()
     with shown(quiet=False) as progress:
-        print(line(train(SETTINGS, arguments.out, resume=True, threads=arguments.threads, progress=progress)))
+        result = train(SETTINGS, arguments.out, resume=True, threads=arguments.threads, progress=progress)
+    inject(arguments.card, "packaged", measured(result.metrics))
+    print(line(result))
+
+
+def measured(metrics: Mapping[str, Any]) -> str:
+    """metrics.json as Markdown: both parts, and which classes are taken for which."""
+    parts = [{"part": part, **metrics[part], **_percent(metrics[part])} for part in ("validation", "test")]
+    scores = table(
+        parts,
+        {
+            "part": "part",
+            "frames": "frames",
+            "groups": "subjects",
+            "balanced": "balanced accuracy, 95 % interval",
+            "f1": "macro-F1",
+            "recalls": "recall by class",
+        },
+    )
+    test = metrics["test"]
+    classes = list(test["per_class_recall"])
+    confusion = table(
+        [
+            {"true": name, **dict(zip(classes, row, strict=True))}
+            for name, row in zip(classes, test["confusion_matrix"], strict=True)
+        ],
+        {"true": "test frames, true class", **{name: f"taken for {name}" for name in classes}},
+    )
+    hardware = metrics["hardware"]
+    epochs = len(metrics["history"])
+    return (
+        f"{scores}\n\n{confusion}\n\n"
+        f"Epoch {metrics['best_epoch'] + 1} of {epochs}; {metrics['wall_s'] / 60:.0f} minutes for {epochs} epochs, "
+        f"{hardware['threads']} thread(s) of a shared {hardware['architecture']} machine with {hardware['cores']} cores, "
+        f"{hardware['device']}."
+    )
+
+
+def _percent(scores: Mapping[str, Any]) -> dict[str, str]:
+    interval = {name: 100 * value for name, value in scores["interval"].items()}
+    recalls = scores["per_class_recall"].items()
+    return {
+        "balanced": f"{interval['value']:.1f} % ({interval['low']:.1f} to {interval['high']:.1f})",
+        "f1": f"{100 * scores['macro_f1']:.1f} %",
+        "recalls": ", ".join(f"{name} {100 * recall:.0f} %" for name, recall in recalls if recall is not None),
+    }
 
 
 if __name__ == "__main__":
