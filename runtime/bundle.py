@@ -34,6 +34,8 @@ def read_bundle(path: Path) -> Bundle:
         manifest = Manifest.from_bytes(data)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise BundleError(f"{path}: {MANIFEST} is nested too deeply; build the engine again") from error
     if not _is_canonical(data):
         raise IntegrityError(f"{path}: {MANIFEST} is not in canonical form; it was edited, copy the original file")
     _check_members(manifest, members, path)

@@ -219,7 +219,14 @@ def check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: s
                 f"{where}: {graph.path} has {what} {', '.join(offered)}, the manifest says {', '.join(names)}; "
                 "build the engine again"
             )
-    if len(manifest.inputs) != 1:
-        raise BundleError(
-            f"{where}: has {len(manifest.inputs)} inputs, expected 1 for {manifest.task}; build the engine again"
-        )
+    size = manifest.preprocess
+    for what, specs, expected in (
+        ("inputs", manifest.inputs, (size.channels, size.height, size.width)),
+        ("first output", manifest.outputs[:1], (len(manifest.classes),)),
+    ):
+        shapes = [spec.shape[1:] for spec in specs]
+        if shapes != [expected]:
+            raise BundleError(
+                f"{where}: {what} of shape {shapes} a frame, preprocessing and classes ask for {[expected]}; "
+                "build the engine again"
+            )

@@ -81,7 +81,7 @@ def _below(folder: Path) -> list[Path]:
             f"{folder}: holds no frame among {len(files)} files; expected files ending in {' '.join(SUFFIXES)}"
         )
     if len(frames) < len(files):
-        log.warning("%s: left out %d files that are no frames", folder, len(files) - len(frames))
+        log.warning("%s: left out %d of %d files, which are no frames", folder, len(files) - len(frames), len(files))
     return frames
 
 

@@ -31,9 +31,7 @@ class PrecisionName(str, Enum):
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
-Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Threads to compute with.  [default: one a core]", metavar="N")
-]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads to compute with.", metavar="N")]
 PrecisionOption = Annotated[
     PrecisionName | None, typer.Option("--precision", help="Graph to run.  [default: the one the engine was built for]")
 ]
@@ -47,12 +45,13 @@ EXTRAS = {
     "torch": "train",
     "lightning": "train",
     "safetensors": "train",
-    "sklearn": "train",
     "scipy": "train",
     "openpyxl": "train",
+    "h5py": "train",
     "onnx": "export",
     "onnxscript": "export",
     "nncf": "export",
+    "sklearn": "benchmark",
     "skimage": "benchmark",
     "psutil": "benchmark",
     "efficientnet_lite_pytorch": "benchmark",

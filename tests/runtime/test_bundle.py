@@ -92,6 +92,11 @@ def test_a_manifest_that_is_not_json_or_lacks_a_field_is_named(edge: Path) -> No
         read_bundle(repacked(edge, manifest__json=b"\xff"))
 
 
+def test_a_manifest_nested_without_end_is_refused(edge: Path) -> None:
+    with pytest.raises(BundleError, match="nested too deeply"):
+        read_bundle(repacked(edge, manifest__json=b"[" * 200_000))
+
+
 @pytest.mark.parametrize("lacking", SMALL)
 def test_a_bundle_without_its_graph_or_golden_outputs_is_not_written(lacking: str) -> None:
     with pytest.raises(BundleError, match=rf"has no member '{lacking}'"):

@@ -8,12 +8,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgeneuro.errors import BackendError, BundleError, FrameError, IntegrityError, SelfTestError, ShapeError
 from edgeneuro.manifest import Manifest
+from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime import engine as engine_module
 from edgeneuro.runtime import open_engine
 from edgeneuro.spec import Array, Frame
@@ -166,6 +168,18 @@ def test_a_graph_with_other_names_than_the_manifest_is_refused(tmp_path: Path) -
     manifest = replace(manifest, outputs=(replace(manifest.outputs[0], name="scores"),))
     with pytest.raises(BundleError, match="has outputs logits, the manifest says scores"):
         open_engine(write_bundle(tmp_path / "names.edge", manifest, tiny_members(tiny_manifest())))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"preprocess": Preprocess(height=SIDE, width=64)}, r"inputs of shape \[\(1, 32, 32\)\] .* \[\(1, 32, 64\)\]"),
+        ({"classes": ("dark", "bright")}, r"first output of shape \[\(3,\)\] .* \[\(2,\)\]"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(BundleError, match=words):
+        open_engine(write_bundle(tmp_path / "odd.edge", tiny_manifest(**changes)))
 
 
 # --- what a reader must know

@@ -56,7 +56,7 @@ def test_other_and_hidden_files_of_a_folder_are_left_out_and_counted(
     (tmp_path / "scan.dcm").write_bytes(b"")
     with caplog.at_level(logging.WARNING, "edgeneuro"):
         assert names(tmp_path) == ["a.png"]
-    assert "left out 2 files" in caplog.text
+    assert "left out 2 of 3 files" in caplog.text
 
 
 def test_an_array_of_several_frames_yields_each(tmp_path: Path) -> None:
