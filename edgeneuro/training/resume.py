@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from edgeneuro.errors import CheckpointError
 from edgeneuro.files import atomic_path
@@ -31,7 +31,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     tensors: dict[str, torch.Tensor] = {}
     skeleton = json.dumps(_flatten(state, tensors))
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={SKELETON: skeleton})
+        temporary.write_bytes(save(tensors, metadata={SKELETON: skeleton}))
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Lightning's trainer, set up for the models of the table."""
+"""Lightning's trainer, set up for the models of the table.
+
+It picks the device and spreads over several GPUs by itself; here it was run on CPUs only.
+"""
 
 from __future__ import annotations
 
