@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from edgeneuro.errors import CheckpointError, DataError, InputError, ModelFileEr
 from edgeneuro.export import build as building
 from edgeneuro.export.build import BuildSettings, build_engine
 from edgeneuro.export.plan import Plan
+from edgeneuro.export.source import load_source
 from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import open_engine, read_bundle
 from edgeneuro.runtime.cpu import cpu_features
@@ -25,6 +27,17 @@ from tests.export.conftest import CLASSES, Exported
 INT8 = BuildSettings(calibration_frames=12, search_s=0.0)
 FLOAT = replace(INT8, int8=False)
 needs_vnni = pytest.mark.skipif("vnni" not in cpu_features(), reason="this processor shows no VNNI")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def exported_once(checkpoint: Path) -> Iterator[None]:
+    """The unchanged checkpoint is exported by the first build and reused by the others."""
+    model = load_source(str(checkpoint))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            building, "load_source", lambda source: model if source == str(checkpoint) else load_source(source)
+        )
+        yield
 
 
 def recorded_plan(engine: Path) -> Plan:
