@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeneuro.benchmarks.classical import SVM_GRID, fit_grouped, hog_lbp, scores_as_probabilities, svm
-from edgeneuro.benchmarks.lite0 import PROBE_GRID, lite0_features, probe
+from edgeneuro.benchmarks.lite0 import PROBE_GRID, lite0_features, lite0_macs, probe
 from edgeneuro.benchmarks.out_of_fold import Fold, frame_id
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.split import Split
@@ -38,10 +39,11 @@ def lite0_probe(dataset: DataSet, split: Split, cache: Path, seed: int) -> Fold:
         return lite0_features(dataset, samples)
 
     table = _cached(cache / "lite0.npy", features, dataset.samples)
-    return _fold(
+    fold = _fold(
         "lite0-probe", dataset, split, table, probe(), PROBE_GRID, seed,
         lambda fitted, rows: fitted.predict_proba(rows),
     )  # fmt: skip
+    return replace(fold, facts={**fold.facts, "macs": lite0_macs()})
 
 
 def _cached(

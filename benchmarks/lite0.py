@@ -45,6 +45,25 @@ def lite0_features(dataset: DataSet, samples: Sequence[Sample], batch: int = 16)
     return np.concatenate(rows)
 
 
+def lite0_macs() -> int:
+    """Multiply-accumulates of the features of one frame, convolutions only, counted as they run."""
+    import torch
+
+    total = 0
+
+    def count(layer: Any, _: Any, output: torch.Tensor) -> None:
+        nonlocal total
+        total += output.numel() * layer.weight[0].numel()
+
+    network = lite0_network()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(count)
+    with torch.inference_mode():
+        network.extract_features(torch.zeros(1, 3, SIDE_PX, SIDE_PX))
+    return total
+
+
 def probe() -> Any:
     """Standardise, multinomial logistic regression with balanced class weights."""
     from sklearn.linear_model import LogisticRegression

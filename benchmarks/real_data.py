@@ -20,7 +20,7 @@ from rich.console import Console
 
 from edgeneuro.benchmarks.baselines import hog_lbp_svm, lite0_probe
 from edgeneuro.benchmarks.out_of_fold import Fold, pool, read_fold, write_fold
-from edgeneuro.benchmarks.real_tables import write_tables
+from edgeneuro.benchmarks.real_tables import Study, write_tables
 from edgeneuro.benchmarks.scoring import Probabilities
 from edgeneuro.benchmarks.stanet_fold import StanetSettings, stanet_fold
 from edgeneuro.data import DataSet, open_data
@@ -116,15 +116,15 @@ def main(
     tables: dict[str, Probabilities] = {}
     for name, parts in finished.items():
         tables |= pool(parts, dataset.samples, len(dataset.classes), str(out / name))
-    write_tables(
-        dataset,
-        tables,
+    study = Study(
+        dataset=dataset,
+        tables=tables,
         facts={name: [fold.facts for fold in parts] for name, parts in finished.items()},
         by=by,
         seed=seed,
         script=f"python -m edgeneuro.benchmarks.real_data {dataset.name} --image-size {image_size} --epochs {epochs}",
-        readme=readme,
     )
+    write_tables(study, readme=readme)
 
 
 if __name__ == "__main__":

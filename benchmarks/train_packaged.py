@@ -7,7 +7,7 @@ afresh, delete edgeneuro/models/weights/myositis first.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,13 @@ def main() -> None:
     arguments = parser.parse_args()
     with shown(quiet=False) as progress:
         result = train(SETTINGS, arguments.out, resume=True, threads=arguments.threads, progress=progress)
-    inject(arguments.card, "packaged", measured(result.metrics))
+    inject(arguments.card, "packaged", measured(result.metrics, result.config.classes))
     print(line(result))
 
 
-def measured(metrics: Mapping[str, Any]) -> str:
-    """metrics.json as Markdown: both parts, and which classes are taken for which."""
-    parts = [{"part": part, **metrics[part], **_percent(metrics[part])} for part in ("validation", "test")]
+def measured(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
+    """metrics.json as Markdown: both parts, and which classes are taken for which. classes: in order of number."""
+    parts = [{"part": part, **metrics[part], **_percent(metrics[part], classes)} for part in ("validation", "test")]
     scores = table(
         parts,
         {
@@ -52,12 +52,10 @@ def measured(metrics: Mapping[str, Any]) -> str:
             "recalls": "recall by class",
         },
     )
-    test = metrics["test"]
-    classes = list(test["per_class_recall"])
     confusion = table(
         [
             {"true": name, **dict(zip(classes, row, strict=True))}
-            for name, row in zip(classes, test["confusion_matrix"], strict=True)
+            for name, row in zip(classes, metrics["test"]["confusion_matrix"], strict=True)
         ],
         {"true": "test frames, true class", **{name: f"taken for {name}" for name in classes}},
     )
@@ -71,9 +69,9 @@ def measured(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _percent(scores: Mapping[str, Any]) -> dict[str, str]:
+def _percent(scores: Mapping[str, Any], classes: Sequence[str]) -> dict[str, str]:
     interval = {name: 100 * value for name, value in scores["interval"].items()}
-    recalls = scores["per_class_recall"].items()
+    recalls = [(name, scores["per_class_recall"][name]) for name in classes]
     return {
         "balanced": f"{interval['value']:.1f} % ({interval['low']:.1f} to {interval['high']:.1f})",
         "f1": f"{100 * scores['macro_f1']:.1f} %",

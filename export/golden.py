@@ -16,6 +16,9 @@ from edgeneuro.spec import Array, Float32
 FRAMES = 2
 FLOAT_TOLERANCE = 1e-3
 """Of the largest golden logit, at least 1: another processor sums float32 in another order (about 1e-6 a layer)."""
+INT8_TOLERANCE = 0.25
+"""Of what quantisation changed. Quantising errs by 0.29 steps (root mean square) in every activation; another processor
+rounds a few of them by a whole step differently. Half a percent of them doing so adds a quarter of that noise."""
 
 
 def golden_frames(preprocess: Preprocess, limits: Range | None) -> Float32:
@@ -45,12 +48,11 @@ def golden_outputs(backend: Backend, frames: Float32) -> dict[str, Array]:
 def tolerance(outputs: Mapping[str, Array], reference: Mapping[str, Array]) -> float:
     """Largest absolute difference a device may show on any element of `outputs`.
 
-    reference: the float graph's outputs; for the float graph itself, the same. A device may round differently, which
-    in INT8 moves single activations by one step; that must never cost more than quantisation itself did.
+    reference: the float graph's outputs; for the float graph itself, the same.
     """
     largest = max(float(np.abs(values).max()) for values in reference.values())
     quantisation = max(float(np.abs(outputs[name] - reference[name]).max()) for name in reference)
-    return max(FLOAT_TOLERANCE * max(largest, 1.0), quantisation)
+    return max(FLOAT_TOLERANCE * max(largest, 1.0), INT8_TOLERANCE * quantisation)
 
 
 def pack_golden(frames: Float32, outputs: Mapping[str, Mapping[str, Array]]) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 
 from edgeneuro.cli.main import COMMANDS
 
@@ -68,7 +68,9 @@ def test_every_command_of_the_table_explains_itself_with_an_example() -> None:
 
 
 def test_readme_names_only_commands_there_are() -> None:
-    lines = [line.split() for line in (ROOT / "README.md").read_text().splitlines() if line.strip().startswith("edgeneuro ")]
+    lines = [
+        line.split() for line in (ROOT / "README.md").read_text().splitlines() if line.strip().startswith("edgeneuro ")
+    ]
     assert lines
     assert {words[1] for words in lines} <= set(COMMANDS)
 

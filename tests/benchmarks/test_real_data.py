@@ -10,7 +10,7 @@ import pytest
 
 from edgeneuro.benchmarks.out_of_fold import Fold, frame_id
 from edgeneuro.benchmarks.real_data import Method, run_method
-from edgeneuro.benchmarks.real_tables import write_tables
+from edgeneuro.benchmarks.real_tables import Study, write_tables
 from edgeneuro.data.sample import DataSet
 from edgeneuro.data.split import Split
 from edgeneuro.errors import UsageError
@@ -54,17 +54,18 @@ def test_the_tables_show_every_method_by_frame_and_by_exam_and_reach_the_readme(
     worse[:6] = np.roll(worse[:6], 1, axis=1)
     readme = tmp_path / "README.md"
     readme.write_text("<!-- results:flat -->\n<!-- /results:flat -->\n")
-    fact = {"seconds": 3600.0, "date": "2026-01-02", "settings": {"seed": 0}}
-    write_tables(
-        DATA,
-        {"stanet-fp32": truth, "stanet-int8": worse},
-        facts={"stanet": [fact, fact]},
+    fact = {"seconds": 3600.0, "date": "2026-01-02", "settings": {"seed": 0}, "macs": 26_609_136}
+    chosen = [{**fact, "validation_macro_f1": value, "best_epoch": 3} for value in (0.25, 0.75)]
+    (tmp_path / "flat.notes.md").write_text("Found\nout later.\n")
+    study = Study(
+        dataset=DATA,
+        tables={"stanet-fp32": truth, "stanet-int8": worse},
+        facts={"stanet": chosen},
         by="visit",
         seed=0,
         script="python -m study",
-        readme=readme,
-        folder=tmp_path,
     )
+    write_tables(study, readme=readme, folder=tmp_path)
     rows = json.loads((tmp_path / "flat.json").read_text())["rows"]
     assert [(row["graph"], row["unit"]) for row in rows] == [
         (graph, unit) for unit in ("frame", "visit") for graph in ("stanet-fp32", "stanet-int8")
@@ -72,5 +73,9 @@ def test_the_tables_show_every_method_by_frame_and_by_exam_and_reach_the_readme(
     assert rows[1]["accuracy"].startswith("83.3 [")
     assert rows[1]["difference"].startswith("-16.7 [")
     assert "36 frames, 24 by visit, 12 groups" in readme.read_text()
-    assert "| STANet, INT8 engine | 83.3 [" in readme.read_text()
+    assert "| STANet, INT8 engine | 26.6 | 83.3 [" in readme.read_text()
     assert "2.0 h in all" in readme.read_text()
+    words = (tmp_path / "flat.md").read_text()
+    assert "Class dark: 12 frames of 4 groups; the largest holds 25 % of them." in words
+    assert "STANet, FP32 engine: macro-F1 on validation / test by fold: 0.25 / 1.00 (epoch 3), 0.75 / 1.00" in words
+    assert "Found out later." in words
