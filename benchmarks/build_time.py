@@ -20,6 +20,7 @@ import typer
 from edgeneuro.benchmarks.protocol import load_average
 from edgeneuro.benchmarks.results import write_result
 from edgeneuro.errors import InputError
+from edgeneuro.records import to_json
 from edgeneuro.runtime import read_bundle
 
 BUDGET_S = 60.0
@@ -68,7 +69,7 @@ def main(
         columns=columns,
         context={
             "script": f"python -m edgeneuro.benchmarks.build_time {Path(source).name} --runs {runs}",
-            "data": data or (manifest.trained_on.name if manifest.trained_on else "none"),
+            "data": "none" if manifest.accuracy is None else to_json(manifest.accuracy.data),
             "what": "whole command in a fresh process: imports, export, calibration, placement search, parity, accuracy",
             "load average before": load,
         },
