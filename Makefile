@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install
 	$(BIN)/edgeneuro build-engine --int8 --out $(DEMO)/myositis-int8.edge --force
 	$(BIN)/edgeneuro data make phantom --seed 7 --out $(DEMO)/frames --force
-	$(BIN)/edgeneuro run $(DEMO)/myositis-int8.edge '$(DEMO)/frames/*/*_00.png'
+	$(BIN)/edgeneuro run $(DEMO)/myositis-int8.edge '$(DEMO)/frames/images/*-00?_00.png'
 	$(BIN)/edgeneuro evaluate $(DEMO)/myositis-int8.edge --data $(DEMO)/frames
 	$(BIN)/edgeneuro benchmark $(DEMO)/myositis-int8.edge --threads 1
 

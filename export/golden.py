@@ -14,6 +14,8 @@ from edgeneuro.runtime.backends import Backend
 from edgeneuro.spec import Array, Float32
 
 FRAMES = 2
+SPECKLE_SHARE = 0.01
+"""Standard deviation of the speckle's blur, as a share of the shorter side: about 2 px of 224."""
 FLOAT_TOLERANCE = 1e-3
 """Of the largest golden logit, at least 1: another processor sums float32 in another order (about 1e-6 a layer)."""
 INT8_TOLERANCE = 0.25
@@ -24,17 +26,20 @@ rounds a few of them by a whole step differently. Half a percent of them doing s
 def golden_frames(preprocess: Preprocess, limits: Range | None) -> Float32:
     """Seeded made-up inputs, never frames of people: (FRAMES, channel, height, width) float32 within `limits`.
 
-    Speckle on a smooth background, so that edges, dark and bright areas all occur.
+    Blurred speckle on an uneven background with the mean and standard deviation the preprocessing expects, so that
+    activations stay in the calibrated ranges; noise of full contrast would mostly test how they saturate.
     """
     rng = np.random.default_rng(20240901)
     shape = (preprocess.height, preprocess.width)
+    mean, std = (255 * float(np.mean(values)) for values in (preprocess.mean, preprocess.std))
+    mean, std = (mean, std) if mean else (96.0, 48.0)  # a foreign file that does its own normalisation
     frames = []
     for _ in range(FRAMES):
-        coarse = rng.uniform(0.2, 1.0, (5, 5)).astype(np.float32)
-        background = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
-        speckle = rng.rayleigh(0.5, shape).astype(np.float32)
-        grey = np.clip(255 * background * speckle, 0, 255).astype(np.uint8)
-        frames.append(preprocess(grey))
+        background = cv2.resize(rng.uniform(0.5, 1.0, (5, 5)), shape[::-1], interpolation=cv2.INTER_CUBIC)
+        speckle = cv2.GaussianBlur(rng.rayleigh(1.0, shape), (0, 0), SPECKLE_SHARE * min(shape))
+        texture = background * speckle
+        grey = mean + std * (texture - texture.mean()) / texture.std()
+        frames.append(preprocess(np.clip(np.rint(grey), 0, 255).astype(np.uint8)))
     golden = np.stack(frames)
     return golden if limits is None else np.clip(golden, limits.low, limits.high).astype(np.float32)
 

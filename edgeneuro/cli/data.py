@@ -14,7 +14,15 @@ from edgeneuro.cli.options import Force, Json, err, out, print_json
 if TYPE_CHECKING:
     from edgeneuro.data.describe import Summary
 
-app = typer.Typer(no_args_is_help=True, help="List, describe and make data sets.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""List, describe and make data sets.
+
+    \b
+    edgeneuro data list
+    edgeneuro data describe folder/
+    """,
+)
 
 MOST_SIZES = 5
 """Frame sizes named one by one in the text for people; JSON has them all."""

@@ -153,6 +153,7 @@ def _set_verbosity(quiet: bool, verbose: int) -> None:
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LowerCase("%(levelname)s: %(message)s"))
+    handler.addFilter(_Once())
     log = logging.getLogger("edgeneuro")
     log.handlers[:] = [handler]
     log.setLevel(level)
@@ -165,3 +166,17 @@ class _LowerCase(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         record.levelname = record.levelname.lower()
         return super().format(record)
+
+
+class _Once(logging.Filter):
+    """Lets every remark through once: a command that opens a file twice says once what is to be said of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        new = message not in self.said
+        self.said.add(message)
+        return new
