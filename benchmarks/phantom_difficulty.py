@@ -1,6 +1,6 @@
 """Can one number tell the phantom's classes apart? Single features beside STANet, on subjects neither has seen.
 
-Run: python -m edgeneuro.benchmarks.phantom_difficulty [--checkpoint DIR] [--out docs/results]
+Run: python -m edgeneuro.benchmarks.phantom_difficulty [--checkpoint DIR] [--readme README.md]
 
 Two tests. On the phantom the checkpoint was trained on: every feature in five folds by subject, pooled, and STANet on
 its own held-out subjects. On a phantom of another seed, the same frames for all: features trained on the whole
@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from edgeneuro.benchmarks.phantom_features import frame_features
-from edgeneuro.benchmarks.results import RESULTS, write_result
+from edgeneuro.benchmarks.readme import inject
+from edgeneuro.benchmarks.results import RESULTS, table, write_result
 from edgeneuro.data.phantom import phantom_dataset
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.manifest import Interval
@@ -134,6 +135,32 @@ def margins(network: Mapping[str, Any], features: list[dict[str, Any]]) -> dict[
     return {test: float(network[test]) - max(float(row[test]) for row in features) for test in ("own", "other")}
 
 
+def short_table(network: Mapping[str, Any], features: list[dict[str, Any]]) -> str:
+    """What README.md shows: STANet, the three best features, and the mean intensity."""
+    mean = [row for row in features[3:] if row["what"] == "mean"]
+    rows = [
+        {"what": network["what"], **{test: _with_interval(network, test) for test in ("own", "other")}},
+        *(
+            {"what": row["what"], **{test: f"{row[test]:.1f}" for test in ("own", "other")}}
+            for row in (*features[:3], *mean)
+        ),
+    ]
+    columns = {"what": "classifier's input", "own": f"phantom:{TRAINING_SEED}, held-out subjects, %"}
+    columns |= {"other": f"phantom:{OTHER_SEED}, other subjects, %"}
+    return (
+        f"{table(rows, columns)}\n\n"
+        f"Balanced accuracy, chance is 25 %; simulated, {network['own frames']} and {network['other frames']} frames for the "
+        f"network, interval over subjects; best of {len(features)} features each given alone to three classifiers. "
+        "Script: `python -m edgeneuro.benchmarks.phantom_difficulty`; all features: "
+        "[docs/results/phantom_difficulty.md](docs/results/phantom_difficulty.md)."
+    )
+
+
+def _with_interval(network: Mapping[str, Any], test: str) -> str:
+    low, high = network[f"{test} interval"]
+    return f"{network[test]:.1f} [{low:.1f}, {high:.1f}]"
+
+
 def main() -> int:
     """Measure, write the table, say whether the margin holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -141,6 +168,7 @@ def main() -> int:
         "--checkpoint", type=Path, help="folder of edgeneuro train; the packaged weights where left out"
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
+    parser.add_argument("--readme", type=Path, help="README.md to put a short table into")
     options = parser.parse_args()
 
     from edgeneuro.training.checkpoint import packaged
@@ -178,6 +206,8 @@ def main() -> int:
         },
         folder=options.out,
     )
+    if options.readme is not None:
+        inject(options.readme, "phantom_difficulty", short_table(network, features))
     best = features[0]
     print(f"STANet {network['own']:.1f} and {network['other']:.1f}; best feature: {best['what']}; margins {gaps}")
     return 0 if holds else 3

@@ -27,8 +27,12 @@ from edgeneuro.data import DataSet, open_data
 from edgeneuro.data.make_split import make_split
 from edgeneuro.data.split import Split
 from edgeneuro.errors import DataError, UsageError
+from edgeneuro.models import model_entry
 
 console = Console(stderr=True)
+
+OWN_SIZE = model_entry("myositis").image_size
+"""Side of the input STANet was designed for, px."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +95,17 @@ def run_method(method: Method, dataset: DataSet, folds: Sequence[int], out: Path
     return done
 
 
+def result_name(dataset: str, image_size: int) -> str:
+    """Of the result files: the data set's, with the size where it is not STANet's own."""
+    return dataset if image_size == OWN_SIZE else f"{dataset}_{image_size}px"
+
+
 def main(
     data: Annotated[str, typer.Argument(help="Folder of us_lung_pocus, or another set whose table has folds.")],
     out: Annotated[Path, typer.Option(help="Where folds, features and checkpoints are kept.")] = Path("runs/study"),
     method: Annotated[list[str] | None, typer.Option(help="Only these methods; repeat.")] = None,
     by: Annotated[str, typer.Option(help="Column that makes the exam units.")] = "video_id",
-    image_size: Annotated[int, typer.Option(help="Side of STANet's input, px.")] = 128,
+    image_size: Annotated[int, typer.Option(help="Side of STANet's input, px.")] = OWN_SIZE,
     epochs: Annotated[int, typer.Option(help="Of STANet's training, at most.")] = 60,
     seed: Annotated[int, typer.Option(help="Of splits, training and resamples.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Of STANet's training; torch's own choice if not given.")] = None,
@@ -117,6 +126,7 @@ def main(
     for name, parts in finished.items():
         tables |= pool(parts, dataset.samples, len(dataset.classes), str(out / name))
     study = Study(
+        name=result_name(dataset.name, image_size),
         dataset=dataset,
         tables=tables,
         facts={name: [fold.facts for fold in parts] for name, parts in finished.items()},

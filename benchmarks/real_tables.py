@@ -28,10 +28,11 @@ TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """tables: graph -> (frame, class), out of fold, rows as dataset.samples; the first is the reference of differences.
+    """name: of the result files. tables: graph -> (frame, class), out of fold, rows as dataset.samples; the first is the reference of differences.
     facts: method -> one mapping a fold, in order of folds; a graph is named after its method. by: column of exam units.
     """
 
+    name: str
     dataset: DataSet
     tables: Mapping[str, Probabilities]
     facts: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -60,9 +61,9 @@ def write_tables(study: Study, *, readme: Path | None = None, folder: Path = RES
     columns = {"method": "method", "unit": "by", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
     columns |= {"macro_f1": "macro-F1"} | {f"recall_{name}": f"recall {name}" for name in dataset.classes}
     columns |= {"difference": "balanced accuracy minus the first row's, points", "agreement": "same class as the first"}
-    notes = [*group_notes(dataset), *fold_notes(study), *_written_notes(folder / f"{dataset.name}.notes.md")]
+    notes = [*group_notes(dataset), *fold_notes(study), *_written_notes(folder / f"{study.name}.notes.md")]
     write_result(
-        dataset.name,
+        study.name,
         title=f"{dataset.name}: out-of-fold accuracy",
         rows=rows,
         columns=columns,
@@ -70,7 +71,7 @@ def write_tables(study: Study, *, readme: Path | None = None, folder: Path = RES
         folder=folder,
     )
     if readme is not None:
-        inject(readme, dataset.name, short_table(study, levels))
+        inject(readme, study.name, short_table(study, levels))
 
 
 def group_notes(dataset: DataSet) -> list[str]:
@@ -162,7 +163,7 @@ def _caption(study: Study, levels: Sequence[Level]) -> str:
         f"{name}: {counts}, {frame.groups} groups. Grouped protocol: the table's folds, no group on both sides, "
         f"out-of-fold predictions pooled. Intervals: 95 %, {RESAMPLES} resamples of groups, seed {study.seed}. "
         f"{here['processor']}, {here['cores']} cores, {hours:.1f} h in all, {max(fact['date'] for fact in every)}. "
-        f"Script: `{study.script}`; all numbers, and why they are what they are: docs/results/{name}.md."
+        f"Script: `{study.script}`; all numbers, and why they are what they are: [docs/results/{study.name}.md](docs/results/{study.name}.md)."
     )
 
 

@@ -58,6 +58,7 @@ def test_the_tables_show_every_method_by_frame_and_by_exam_and_reach_the_readme(
     chosen = [{**fact, "validation_macro_f1": value, "best_epoch": 3} for value in (0.25, 0.75)]
     (tmp_path / "flat.notes.md").write_text("Found\nout later.\n")
     study = Study(
+        name="flat",
         dataset=DATA,
         tables={"stanet-fp32": truth, "stanet-int8": worse},
         facts={"stanet": chosen},
