@@ -42,10 +42,8 @@ def main(engine: Annotated[Path, typer.Argument(help="An .edge file built with -
             "chosen": [note for note in manifest.notes if note.startswith("placement:")],
             "notes": [
                 "One frame at a time; every candidate and the float graph run in each round, ratios within a round.",
-                "The attention (pooling of magnitudes, two small dense layers, thresholding) is float in every row; the "
-                "rows that put additions and poolings into INT8 include its pooling.",
-                "The one-channel stem and the depthwise convolutions have too few products for an input value to pay for "
-                "quantising it: they are faster in float.",
+                "Rows with additions and poolings in INT8 take in the attention's pooling; its dense layers and its "
+                + "threshold are float in every row.",
             ],
         },
     )
