@@ -89,13 +89,7 @@ def evaluate(
         model=predictor.model,
         classes=dataset.classes,
         primary_metric=predictor.primary_metric,
-        data=DataIdentity(
-            name=dataset.name,
-            licence=dataset.licence,
-            simulated=dataset.simulated,
-            frames=len(used),
-            groups=_groups(used),
-        ),
+        data=DataIdentity.of(dataset.subset(used)),
         protocol=None if predictor.split is None else predictor.split.protocol,
         left_out=LeftOut(
             frames=0 if left is None else left.left_out,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edgeneuro.data.sample import DataSet
 from edgeneuro.data.split import Split
 from edgeneuro.errors import BundleError, InputError
 from edgeneuro.files import canonical_json
@@ -50,6 +51,17 @@ class DataIdentity:
     simulated: bool
     frames: int
     groups: int
+
+    @classmethod
+    def of(cls, dataset: DataSet) -> DataIdentity:
+        """`dataset` as manifests name it."""
+        return cls(
+            name=dataset.name,
+            licence=dataset.licence,
+            simulated=dataset.simulated,
+            frames=len(dataset),
+            groups=len({sample.group for sample in dataset.samples}),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,17 +18,6 @@ SEED = 0
 """Of the bootstrap, so that the same frames give the same interval."""
 
 
-def identity_of(data: DataSet) -> DataIdentity:
-    """The data set as a manifest names it."""
-    return DataIdentity(
-        name=data.name,
-        licence=data.licence,
-        simulated=data.simulated,
-        frames=len(data.samples),
-        groups=len({sample.group for sample in data.samples}),
-    )
-
-
 def preprocessed(data: DataSet, preprocess: Preprocess) -> list[Float32]:
     """Network inputs of all samples, in order, each (channel, height, width)."""
     return [preprocess(data.read(sample)) for sample in data.samples]
@@ -51,7 +40,7 @@ def measure_accuracy(
     predicted = {path: _predict(backend, frames) for path, backend in backends.items()}
     others = [path for path in backends if path != reference]
     return Accuracy(
-        data=identity_of(data),
+        data=DataIdentity.of(data),
         protocol=protocol,
         metric=metric,
         graphs={

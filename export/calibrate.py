@@ -12,13 +12,12 @@ from edgeneuro.calibration.choose import choose_samples
 from edgeneuro.data.sample import DataSet
 from edgeneuro.data.split import Split, salted_hash, split_unit
 from edgeneuro.errors import DataError
-from edgeneuro.export.accuracy import identity_of
 from edgeneuro.export.lower_ort import FORMS, TARGET, Form
 from edgeneuro.export.make_plan import calibrated_plan
 from edgeneuro.export.placement import Candidate, best_candidate, search_placement
 from edgeneuro.export.plan import Measured, Plan
 from edgeneuro.export.source import FloatModel
-from edgeneuro.manifest import Calibration
+from edgeneuro.manifest import Calibration, DataIdentity
 from edgeneuro.preprocess import frame_depth
 from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.spec import Float32
@@ -76,7 +75,7 @@ def calibrate(
     raw = [chosen.read(sample) for sample in chosen.samples]
     frames = [model.preprocess(frame) for frame in raw]
     record = Calibration(
-        data=identity_of(chosen),
+        data=DataIdentity.of(chosen),
         method="recorded plan" if recorded else "",
         identity=_identity(frames),
         bit_depths=tuple(sorted({frame_depth(frame) for frame in raw})),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from edgeneuro.data import DataSet, open_data
+from edgeneuro.manifest import DataIdentity
 from edgeneuro.models.build import build_model
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import to_json
@@ -17,7 +18,7 @@ from edgeneuro.training.checkpoint import CONFIG, CheckpointConfig, read_metrics
 from edgeneuro.training.frames import TrainingData, normalised_for, read_frames
 from edgeneuro.training.keeper import Keeper, OnProgress, Progress
 from edgeneuro.training.learner import Learner, class_weights
-from edgeneuro.training.run import STATE, Run, finished_config, identity, new_run, part_of, prepare_folder, resumed_run
+from edgeneuro.training.run import STATE, Run, finished_config, new_run, part_of, prepare_folder, resumed_run
 from edgeneuro.training.score import score
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.trainer import fit, hardware, torch_threads
@@ -113,7 +114,7 @@ def _train(run: Run, dataset: DataSet, out: Path, devices: int | str, progress: 
         classes=dataset.classes,
         channels=entry.channels,
         preprocess=data.preprocess,
-        trained_on=identity(parts["training"]),
+        trained_on=DataIdentity.of(parts["training"]),
         protocol=settings.protocol,
         fold=settings.fold,
         seed=settings.seed,

@@ -54,7 +54,7 @@ def prepare_folder(out: Path, *, force: bool, resume: bool) -> None:
 def new_run(settings: TrainSettings, dataset: DataSet) -> Run:
     """A run with a split of its own. Raises DataError."""
     split = make_split(dataset, protocol=settings.protocol, fold=settings.fold, seed=settings.seed)
-    return Run(settings=settled(settings), data=identity(dataset), split=split)
+    return Run(settings=settled(settings), data=DataIdentity.of(dataset), split=split)
 
 
 def resumed_run(settings: TrainSettings, dataset: DataSet, state: Path) -> Run:
@@ -62,7 +62,7 @@ def resumed_run(settings: TrainSettings, dataset: DataSet, state: Path) -> Run:
     run = from_json(Run, saved_run(read_state(state)), str(state))
     moved = replace(settled(settings), data=run.settings.data)  # the folder may lie elsewhere now
     refuse_other_settings(state, to_json(run.settings), to_json(moved))
-    refuse_other_settings(state, to_json(run.data), to_json(identity(dataset)))
+    refuse_other_settings(state, to_json(run.data), to_json(DataIdentity.of(dataset)))
     return replace(run, settings=settled(settings))
 
 
@@ -110,14 +110,3 @@ def settled(settings: TrainSettings) -> TrainSettings:
 def part_of(dataset: DataSet, split: Split, part: Part) -> DataSet:
     """The samples of `dataset` in "training", "validation" or "test"."""
     return dataset.subset(split.part(dataset.samples, part))
-
-
-def identity(dataset: DataSet) -> DataIdentity:
-    """`dataset` as manifests name it."""
-    return DataIdentity(
-        name=dataset.name,
-        licence=dataset.licence,
-        simulated=dataset.simulated,
-        frames=len(dataset),
-        groups=len({sample.group for sample in dataset.samples}),
-    )
