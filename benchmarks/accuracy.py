@@ -145,7 +145,3 @@ def _checked(predictor: Predictor, result: FrameResult, classes: int) -> Probabi
             "evaluate on data of the model's classes"
         )
     return result.probabilities
-
-
-def _groups(samples: Sequence[Sample]) -> int:
-    return len({sample.group for sample in samples})
