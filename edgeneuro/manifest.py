@@ -141,6 +141,10 @@ class Manifest:
     notes: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if len(set(self.classes)) < len(self.classes):
+            raise InputError(f"classes: got {', '.join(self.classes)}, expected each name once")
+
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
         return canonical_json(to_json(self))

@@ -1,6 +1,6 @@
 """From a frame to the network's input: one implementation for training, calibration and the device.
 
-Steps, in order: to grey or RGB; to uint8 (or kept 16-bit); resize; scale and normalise to float32.
+Steps, in order: to uint8 (or kept 16-bit); to grey or RGB; resize; scale and normalise to float32.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from edgeneuro.errors import FrameError
+from edgeneuro.errors import FrameError, InputError
 from edgeneuro.spec import Float32, Frame
 
 SMALLEST_SIDE_PX = 32
@@ -22,8 +22,9 @@ class Preprocess:
     """Preprocessing as data; calling it applies it.
 
     height, width: of the network's input, in px. channels: 1 grey, 3 RGB. bit_depth: 8 converts every
-    frame to uint8 before resizing, 16 keeps uint16. max_value: the pixel value that becomes 1.0.
-    mean, std: one each a channel, on the 0..1 scale.
+    frame to uint8 before resizing, 16 keeps uint16. Resizing averages areas; where a side grows it is linear.
+    max_value: the pixel value that becomes 1.0. mean, std: one each a channel, or one for all, on the 0..1 scale.
+    Raises InputError for values that cannot be applied.
     """
 
     height: int
@@ -33,6 +34,17 @@ class Preprocess:
     max_value: float = 255.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1 or not self.max_value > 0:
+            raise InputError(
+                f"preprocessing: got {self.width} x {self.height} px and max_value {self.max_value:g}, expected all above 0"
+            )
+        if not {len(self.mean), len(self.std)} <= {1, self.channels} or not all(value > 0 for value in self.std):
+            raise InputError(
+                f"preprocessing: got mean {self.mean} and std {self.std} for {self.channels} channel(s), expected one "
+                "value each a channel, or one for all, and every std above 0"
+            )
 
     def __call__(self, frame: Frame) -> Float32:
         """frame: (height, width) grey or (height, width, 1 | 3 | 4) RGB(A); uint8, uint16, bool, or float in 0..1.
@@ -98,7 +110,7 @@ def _to_depth(frame: Frame, depth: Literal[8, 16]) -> Frame:
                 f"frame: got floating-point pixels from {low:g} to {high:g}, expected 0 to 1; "
                 "divide by the largest possible value, or save as uint8 or uint16"
             )
-        return _to_integer(np.rint(frame * full), depth)
+        return _to_integer(np.rint(np.multiply(frame, full, dtype=np.float64)), depth)  # float16 ends at 65504
     if frame.dtype == np.uint8:
         return frame if depth == 8 else frame.astype(np.uint16) * 257
     if frame.dtype == np.uint16:

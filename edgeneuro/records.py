@@ -28,7 +28,7 @@ def from_json(kind: type[Record], value: Any, where: str) -> Record:
 
     where: name of the file, put in front of every message.
     Raises InputError naming the field, what came and what was expected: a missing field, an unknown
-    field, a value of the wrong type. Nothing is coerced except int to float.
+    field, a value of the wrong type, fields that contradict each other. Nothing is coerced except int to float.
     """
     return cast(Record, _read(kind, value, where))
 
@@ -40,7 +40,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
     if origin is Literal:
-        return _expect(value in args, value, where, f"one of {', '.join(map(repr, args))}")
+        known = any(value == arg and type(value) is type(arg) for arg in args)  # True is no 1, 8.0 is no 8
+        return _expect(known, value, where, f"one of {', '.join(map(repr, args))}")
     if origin in (Union, types.UnionType):
         return _read_union(args, value, where)
     if origin is tuple:
@@ -53,10 +54,18 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         _expect(isinstance(value, dict), value, where, "an object")
         return {key: _read(args[1], item, f"{where}.{key}") for key, item in value.items()}
     if kind is float:
-        return float(_expect(isinstance(value, (int, float)) and not isinstance(value, bool), value, where, "a number"))
+        return _read_float(value, where)
     if kind is int:
         return _expect(isinstance(value, int) and not isinstance(value, bool), value, where, "a whole number")
     return _expect(isinstance(value, kind), value, where, {str: "text", bool: "true or false"}.get(kind, kind.__name__))
+
+
+def _read_float(value: Any, where: str) -> float:
+    _expect(isinstance(value, (int, float)) and not isinstance(value, bool), value, where, "a number")
+    try:
+        return float(value)
+    except OverflowError as error:  # Python's whole numbers have no end
+        raise InputError(f"{where}: got a whole number beyond 1e308, expected one that fits a float") from error
 
 
 def _read_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -87,7 +96,11 @@ def _read_record(kind: type, value: Any, where: str) -> Any:
     ]
     if missing:
         raise InputError(f"{where}: field {missing[0]!r} is missing")
-    return kind(**{name: _read(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+    values = {name: _read(hints[name], item, f"{where}.{name}") for name, item in value.items()}
+    try:
+        return kind(**values)
+    except InputError as error:  # fields that contradict each other
+        raise InputError(f"{where}: {error}") from error
 
 
 def _expect(holds: bool, value: Any, where: str, expected: str) -> Any:

@@ -31,6 +31,12 @@ class TensorSpec:
     dtype: str
     unit: str
 
+    def __post_init__(self) -> None:
+        if len(self.axes) != len(self.shape):
+            raise ShapeError(
+                f"tensor {self.name!r}: has {len(self.axes)} axes for {len(self.shape)} sizes, expected as many"
+            )
+
     def check(self, value: Array) -> None:
         """Raise ShapeError unless `value` has this shape and element type."""
         fits = value.ndim == len(self.shape) and all(
@@ -41,7 +47,7 @@ class TensorSpec:
                 axis if size == -1 else f"{axis} {size}" for axis, size in zip(self.axes, self.shape, strict=True)
             )
             raise ShapeError(f"tensor {self.name!r}: got shape {value.shape}, expected ({wanted})")
-        if value.dtype != np.dtype(self.dtype):
+        if value.dtype != self.dtype:  # numpy compares a dtype with a name; an unknown name equals none
             raise ShapeError(
                 f"tensor {self.name!r}: got elements of {value.dtype}, expected {self.dtype}; use .astype({self.dtype!r})"
             )

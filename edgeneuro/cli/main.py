@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -86,6 +87,9 @@ def main(arguments: Sequence[str]) -> int:
     0 done; 1 input that cannot be read or is refused; 2 wrong usage; 3 readable, but a promise fails; 70 a fault of
     edgeneuro, with its traceback; 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name that is not UTF-8; in JSON, the escape it needs
     app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
     app.callback()(_root)
     for name, (_, line) in COMMANDS.items():

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,15 +99,16 @@ def framed(command: Callable[..., None]) -> Callable[..., None]:
 def report(error: BaseException) -> int:
     """Say on standard error what went wrong; returns the exit code.
 
+    Ctrl-C is an interrupt also where a library turned it into an error of its own, as torch does while it is imported.
     A deliberate error is one line. A missing extra names itself. A reader that closed its end of a pipe has what it
     wanted. Anything else is a fault of ours: its traceback and 70.
     """
+    if any(isinstance(item, KeyboardInterrupt) for item in _history(error)):
+        print("interrupted", file=sys.stderr)
+        return 130
     if isinstance(error, EdgeNeuroError):
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        return 130
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
         return 0
@@ -121,6 +122,13 @@ def report(error: BaseException) -> int:
     traceback.print_exception(error)
     print("error: this is a fault of edgeneuro; please report it with the lines above", file=sys.stderr)
     return 70
+
+
+def _history(error: BaseException | None) -> Iterator[BaseException]:
+    """`error`, what it was raised from or while handling, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def print_json(value: Any) -> None:

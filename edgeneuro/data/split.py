@@ -50,5 +50,8 @@ def split_unit(sample: Sample, protocol: Literal["grouped", "leaky"]) -> str:
 
 
 def salted_hash(salt: str, unit: str) -> str:
-    """First 16 hex digits of SHA-256(salt, unit): enough for millions of groups without a collision."""
-    return hashlib.sha256(f"{salt}\0{unit}".encode()).hexdigest()[:16]
+    """First 16 hex digits of SHA-256(salt, unit): enough for millions of groups without a collision.
+
+    unit: may be a file name that is not UTF-8, as Python decodes it.
+    """
+    return hashlib.sha256(f"{salt}\0{unit}".encode(errors="surrogateescape")).hexdigest()[:16]
