@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import version_converter
 
-from edgeneuro.errors import ModelFileError
+from edgeneuro.errors import BackendError, ModelFileError
 from edgeneuro.export.rewrite import use_global_average_pool
+from edgeneuro.runtime.backends import open_backend
 
 OPSET = 20
 IR_VERSION = 10
@@ -19,13 +22,14 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     """The float graph in `path` at OPSET and IR_VERSION, weights inside, nodes named, spatial means as pooling.
 
     Raises ModelFileError: unreadable, external data missing, already quantised, an opset that cannot be converted,
-    more than one input, an input that is not (batch, 1 or 3, height, width).
+    more than one input, an input that is not (batch, 1 or 3, height, width), a graph that ONNX Runtime cannot run.
     """
     model = _load(path)
     _refuse_quantized(model, path)
     model = _to_opset(model, path)
     _name_nodes(model)
     _check_input(model, path)
+    _check_runs(model, path)
     use_global_average_pool(model)
     return model
 
@@ -89,8 +93,11 @@ def _name_nodes(model: onnx.ModelProto) -> None:
 
 
 def _check_input(model: onnx.ModelProto, path: Path) -> None:
+    """Weights listed as inputs, as files before IR 4 do, are taken off that list; one image must be left on it."""
     constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [item for item in model.graph.input if item.name not in constants]
+    for item in [item for item in model.graph.input if item.name in constants]:
+        model.graph.input.remove(item)
+    inputs = model.graph.input
     if len(inputs) != 1:
         raise ModelFileError(f"{path}: has {len(inputs)} inputs, expected one image of (batch, channel, height, width)")
     kind = inputs[0].type.tensor_type
@@ -99,4 +106,23 @@ def _check_input(model: onnx.ModelProto, path: Path) -> None:
         raise ModelFileError(
             f"{path}: input {inputs[0].name!r} has shape {tuple(sizes)} (0: not fixed), expected float32 (batch, 1 or 3 "
             "channels, height, width) with fixed channels, height and width; export it again with these sizes"
+        )
+
+
+def _check_runs(model: onnx.ModelProto, path: Path) -> None:
+    """One frame of noise, alone as on the device: operators nobody implements, fixed batches and lost weights show."""
+    image = model.graph.input[0]
+    sizes = [dim.dim_value for dim in image.type.tensor_type.shape.dim]
+    noise = np.random.default_rng(0).random((1, *sizes[1:]), np.float32)
+    try:
+        with closing(open_backend("onnxruntime", model.SerializeToString(), threads=1)) as backend:
+            first = backend.run({image.name: noise})[backend.outputs[0].name]
+    except BackendError as error:
+        reason = str(error).partition("; ")[0]  # without the advice, which is for an engine
+        raise ModelFileError(
+            f"{path}: cannot be run on one frame ({reason}); export it again with a free batch and standard operators"
+        ) from error
+    if first.dtype.kind == "f" and not np.isfinite(first).all():
+        raise ModelFileError(
+            f"{path}: gives NaN or infinity for a frame of noise, expected finite logits; export it again from sound weights"
         )

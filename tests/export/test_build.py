@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -21,6 +23,7 @@ from edgeneuro.export.plan import Plan
 from edgeneuro.export.source import load_source
 from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import open_engine, read_bundle
+from edgeneuro.runtime.container import read_container
 from edgeneuro.runtime.cpu import cpu_features
 from tests.export.conftest import CLASSES, Exported
 
@@ -78,6 +81,12 @@ def test_bundle_holds_the_plan_the_float_graph_and_the_int8_graphs(engine: Path,
 def test_manifest_counts_what_runs_in_int8(manifest: Manifest) -> None:
     for graph in manifest.graphs[1:]:
         assert (graph.int8_convolutions, graph.convolutions) == (16, 16)
+
+
+def test_manifest_follows_its_schema(engine: Path) -> None:
+    schemas = Path(__file__).parents[2] / "docs" / "schemas"
+    schema = json.loads((schemas / "manifest.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads(read_container(engine)["manifest.json"]), schema)
 
 
 def test_every_graph_of_the_bundle_opens_and_reproduces_its_golden_outputs(engine: Path) -> None:
@@ -164,6 +173,26 @@ def test_an_interrupted_build_leaves_no_file(checkpoint: Path, tmp_path: Path, m
     with pytest.raises(KeyboardInterrupt):
         build_engine(str(checkpoint), tmp_path / "half.edge", settings=FLOAT)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("old", [None, b"precious"])
+def test_a_disk_that_fills_up_while_the_bundle_is_written_leaves_what_was_there(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
+    out = tmp_path / "mine.edge"
+    if old is not None:
+        out.write_bytes(old)
+    monkeypatch.setattr(Path, "write_bytes", half_written)
+    with pytest.raises(OutputError, match=r"mine\.edge: the disk is full; nothing was written, free some space"):
+        build_engine(str(checkpoint), out, settings=FLOAT, force=True)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == ([] if old is None else [old])
+
+
+def half_written(path: Path, data: bytes) -> int:
+    """What `Path.write_bytes` does on a disk with room for half of `data`."""
+    with path.open("wb") as file:
+        file.write(data[: len(data) // 2])
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_unknown_source_names_what_is_expected(tmp_path: Path) -> None:

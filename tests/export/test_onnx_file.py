@@ -77,10 +77,24 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
         read_onnx(path)
 
 
-def test_an_opset_that_cannot_be_converted_is_refused(tmp_path: Path) -> None:
+def swish() -> onnx.ModelProto:
+    """The classifier at opset 24, with an operator that opset 20 does not have."""
+    model = classifier()
+    model.opset_import[0].version = 24
+    model.graph.node.insert(1, helper.make_node("Swish", ["c"], ["s"]))
+    model.graph.node[2].input[0] = "s"
+    return model
+
+
+def test_an_opset_that_cannot_be_converted_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"net\.onnx: has opset 24, which cannot be converted to 20 \(.*Swish"):
+        read_onnx(saved(swish(), tmp_path))
+
+
+def test_an_opset_that_nobody_knows_yet_is_refused(tmp_path: Path) -> None:
     model = classifier()
     model.opset_import[0].version = 99
-    with pytest.raises(ModelFileError, match=r"opset 99|export it again"):
+    with pytest.raises(ModelFileError, match=r"has opset 99, which .*; export it again with opset_version=20"):
         read_onnx(saved(model, tmp_path))
 
 
@@ -118,3 +132,31 @@ def test_a_quantised_file_is_refused(tmp_path: Path) -> None:
 def test_an_exported_graph_goes_through_the_same_door(exported: Exported, tmp_path: Path) -> None:
     model = read_onnx(saved(exported.graph, tmp_path))
     assert multiply_accumulates(model) == multiply_accumulates(exported.graph)
+
+
+def test_an_operator_that_nobody_implements_is_refused_by_name(tmp_path: Path) -> None:
+    model = classifier()
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    model.graph.node.append(helper.make_node("Own", ["c"], ["o"], domain="com.example"))
+    with pytest.raises(ModelFileError, match=r"net\.onnx: cannot be run on one frame .*com\.example:Own.*; export it"):
+        read_onnx(saved(model, tmp_path))
+
+
+def test_a_fixed_batch_of_several_frames_is_refused(tmp_path: Path) -> None:
+    model = classifier()
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    with pytest.raises(ModelFileError, match=r"cannot be run on one frame \(.*invalid dimensions.*a free batch"):
+        read_onnx(saved(model, tmp_path))
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    model = classifier()
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((2, 1, 3, 3), np.nan, np.float32), "w"))
+    with pytest.raises(ModelFileError, match="gives NaN or infinity for a frame of noise, expected finite logits"):
+        read_onnx(saved(model, tmp_path))
+
+
+def test_weights_listed_as_inputs_are_weights(tmp_path: Path) -> None:
+    model = classifier(13)
+    model.graph.input.insert(0, helper.make_tensor_value_info("w", TensorProto.FLOAT, [2, 1, 3, 3]))
+    assert [item.name for item in read_onnx(saved(model, tmp_path)).graph.input] == ["x"]

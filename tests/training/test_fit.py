@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import logging
 import subprocess
@@ -158,6 +159,30 @@ def test_early_stopping_ends_a_run_and_a_resumed_run_ends_there_too(tiny: TrainS
         train(settings, tmp_path / "second", threads=1, progress=stop)
     second = train(settings, tmp_path / "second", threads=1, resume=True)
     assert len(second.metrics["history"]) == last + 1
+
+
+@pytest.mark.parametrize("name", [STATE.name, "config.json"])
+def test_a_disk_that_fills_up_loses_nothing_and_the_run_resumes_to_the_same_weights(
+    name: str, whole: Path, tiny: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is written after every epoch, the other files at the end, config.json last."""
+    out, write_bytes = tmp_path / "run", Path.write_bytes
+
+    def half_written(path: Path, data: bytes) -> int:
+        if not path.name.startswith(f".{name}."):
+            return write_bytes(path, data)
+        write_bytes(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(Killed):
+        train(tiny, out, threads=1, progress=kill_when(lambda done: done.row is not None and done.row.epoch == 3))
+    with monkeypatch.context() as full, pytest.raises(OutputError, match=f"{name}: the disk is full; nothing was"):
+        full.setattr(Path, "write_bytes", half_written)
+        train(tiny, out, threads=1, resume=True)
+    assert not (out / "config.json").exists()
+    assert not list(out.rglob("*.part"))
+    train(tiny, out, threads=1, resume=True)
+    assert same(weights(out), weights(whole))
 
 
 def test_resuming_a_finished_run_returns_it_without_training(whole: Path, tiny: TrainSettings) -> None:
