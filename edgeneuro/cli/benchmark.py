@@ -13,11 +13,13 @@ from edgeneuro.cli.options import Json, Quiet, Threads
 def command(
     engines: Annotated[list[Path], typer.Argument(metavar="ENGINE...", help=".edge files.", show_default=False)],
     data: Annotated[
-        str | None, typer.Option(help="Where frames come from.  [default: synthetic ones]", metavar="SOURCE")
+        str | None, typer.Option(help="Where frames come from.  [default: synthetic ones]", metavar="SRC")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that every graph runs.")] = 200,
-    warm_up: Annotated[int, typer.Option(min=0, help="Rounds before these, not counted.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Of synthetic frames and of the order within a round.")] = 0,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Times that every graph runs.")] = 200,
+    warm_up: Annotated[int, typer.Option(min=0, metavar="N", help="Rounds before these, not counted.")] = 20,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of synthetic frames and of the order within a round.")
+    ] = 0,
     threads: Threads = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -30,11 +32,9 @@ def command(
     edgeneuro benchmark myositis-int8.edge
     edgeneuro benchmark lung.edge --data us_lung_pocus --threads 1 --json
     """
-    from rich.progress import track
-
     from edgeneuro.benchmarks.latency import benchmark
     from edgeneuro.benchmarks.show import show_benchmark
-    from edgeneuro.cli.options import err, out, print_json
+    from edgeneuro.cli.options import out, print_json, tracked
     from edgeneuro.data import open_data
 
     done = benchmark(
@@ -44,7 +44,7 @@ def command(
         warm_up=warm_up,
         threads=threads,
         seed=seed,
-        track=lambda numbers: track(numbers, "rounds", console=err(), disable=quiet, transient=True),
+        track=tracked("rounds", quiet=quiet),
     )
     if as_json:
         print_json(done.document())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from edgeneuro.cli.options import Force, Json, err, print_json
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="[MODEL|CKPT|FILE.onnx]",
+        metavar="MODEL|CKPT|FILE.onnx",
         help="A reference model with packaged weights, a checkpoint folder, or a file.",
     ),
 ]
@@ -25,8 +27,10 @@ Data = Annotated[
     str | None,
     typer.Option(metavar="SRC", help="Labelled frames to measure accuracy on.  [default: the model's own data]"),
 ]
-Frames = Annotated[int, typer.Option("--calibration-frames", min=1, help="At most so many calibration frames.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the choice of calibration frames.")]
+Frames = Annotated[
+    int, typer.Option("--calibration-frames", min=1, metavar="N", help="At most so many calibration frames.")
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of the choice of calibration frames.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE.edge", help="Output.  [default: MODEL-PRECISION.edge]")]
 
 
@@ -60,9 +64,7 @@ def command(
     from edgeneuro.runtime import read_bundle
 
     path = out or Path(f"{Path(source).resolve().stem}-{'int8' if int8 else 'fp32'}.edge")
-    console = err()
-    console.quiet = quiet
-    with console.status("starting") as status:
+    with _steps(quiet) as progress:
         build_engine(
             source,
             path,
@@ -70,10 +72,22 @@ def command(
             data=open_data(data) if data else None,
             calibration=open_data(calibration) if calibration else None,
             force=force,
-            progress=lambda step: status.update(f"{step} ..."),
+            progress=progress,
         )
     bundle = read_bundle(path)
     if as_json:
         print_json(document(path, bundle))
     else:
         show(path, bundle)
+
+
+@contextmanager
+def _steps(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Yields what to tell each step: a spinner on a terminal, one line a step elsewhere, nothing if `quiet`."""
+    console = err()
+    console.quiet = quiet
+    if not console.is_terminal:
+        yield lambda step: console.print(f"{step} ...", soft_wrap=True)
+        return
+    with console.status("starting") as status:
+        yield lambda step: status.update(f"{step} ...")

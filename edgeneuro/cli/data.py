@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeneuro.cli.options import Force, Json, err, out, print_json
+from edgeneuro.cli.options import HELP, Force, GroupColumn, Json, LabelColumn, err, out, print_facts, print_json
 
 if TYPE_CHECKING:
-    from edgeneuro.data.describe import Summary
+    from edgeneuro.data.describe import Known, Summary
 
 app = typer.Typer(
     no_args_is_help=True,
+    context_settings=HELP,
     help="""List, describe and make data sets.
 
     \b
@@ -42,18 +43,16 @@ def list_sets(json: Json = False) -> None:
     if json:
         print_json(to_json(sets))
         return
-    for known in sets:
-        where = "made by this package" if known.found == "" else known.found or "not found"
-        out().print(f"{known.name:20} {where}  (licence: {known.licence})", markup=False, soft_wrap=True)
+    print_facts(out(), ((known.name, f"{_where(known)} (licence: {known.licence})") for known in sets))
     if any(known.found is None for known in sets):
-        err().print("set EDGENEURO_DATA to the folder that holds the missing ones, or give their path", markup=False)
+        err().print("set EDGENEURO_DATA to the folder that holds the missing ones, or give their path", soft_wrap=True)
 
 
 @app.command()
 def describe(
     source: Annotated[str, typer.Argument(metavar="SRC", help="A folder, a registered name, or phantom[:SEED].")],
-    label_column: Annotated[str | None, typer.Option(help="Column of the table that holds the class.")] = None,
-    group_column: Annotated[str | None, typer.Option(help="Column that names what must stay together.")] = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
     json: Json = False,
 ) -> None:
     """Count classes, groups, folds and frame sizes.
@@ -74,7 +73,7 @@ def describe(
     if json:
         print_json(to_json(summary))
     else:
-        out().print(_text(summary), markup=False, soft_wrap=True)
+        out().print(_text(summary), soft_wrap=True)
     if summary.unreadable:
         first = next(iter(summary.unreadable.values()))
         raise DataError(f"{len(summary.unreadable)} of {summary.frames} frames cannot be read, first {first}")
@@ -84,7 +83,7 @@ def describe(
 def make(
     kind: Annotated[str, typer.Argument(metavar="phantom", help="What to simulate.")],
     folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write.")],
-    seed: Annotated[int, typer.Option(min=0, help="Other seeds give other subjects.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Other seeds give other subjects.")] = 0,
     force: Force = False,
 ) -> None:
     """Write a simulated data set as a folder.
@@ -104,7 +103,7 @@ def make(
     with _progress("simulating", len(dataset)) as advance:
         write_folder(dataset, folder, force=force, on_frame=advance)
     groups = len({sample.group for sample in dataset.samples})
-    out().print(f"{folder}: {len(dataset)} frames of {groups} simulated subjects", markup=False, soft_wrap=True)
+    out().print(f"{folder}: {len(dataset)} frames of {groups} simulated subjects", soft_wrap=True)
 
 
 @contextmanager
@@ -116,6 +115,10 @@ def _progress(what: str, frames: int) -> Iterator[Callable[[], None]]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=frames)
         yield lambda: progress.advance(task)
+
+
+def _where(known: Known) -> str:
+    return "made by this package" if known.found == "" else known.found or "not found"
 
 
 def _text(summary: Summary) -> str:

@@ -7,21 +7,26 @@ from typing import Annotated
 
 import typer
 
-from edgeneuro.cli.options import Json, Quiet, Threads
+from edgeneuro.cli.options import GroupColumn, Json, LabelColumn, Quiet, Threads
 
 
 def command(
     model: Annotated[
-        Path, typer.Argument(help="An .edge file, a checkpoint folder or an .onnx file.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="An .edge file, a checkpoint folder or an .onnx file.", show_default=False
+        ),
     ],
-    data: Annotated[str, typer.Option(help="phantom, a registered name or a folder of labelled frames.")],
+    data: Annotated[
+        str, typer.Option(metavar="SRC", help="phantom, a registered name or a folder of labelled frames.")
+    ],
     by: Annotated[
         str | None,
-        typer.Option(help="Column that puts frames together into exams, e.g. video_id, or group.", metavar="COLUMN"),
+        typer.Option(help="Column that puts frames together into exams, e.g. video_id, or group.", metavar="NAME"),
     ] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the label.", metavar="COLUMN")] = None,
-    group_column: Annotated[str | None, typer.Option(help="Column of the group.", metavar="COLUMN")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples behind the intervals.")] = 0,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the resamples behind the intervals.")] = 0,
     threads: Threads = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -35,26 +40,18 @@ def command(
     edgeneuro evaluate lung.edge --data us_lung_pocus --by video_id
     edgeneuro evaluate runs/lung --data us_lung_pocus --json
     """
-    from rich.progress import track
-
     from edgeneuro.benchmarks.accuracy import evaluate
     from edgeneuro.benchmarks.predictors import open_predictor
     from edgeneuro.benchmarks.show import show_evaluation
-    from edgeneuro.cli.options import err, out, print_json
+    from edgeneuro.cli.options import err, out, print_json, tracked
     from edgeneuro.data import open_data
 
     dataset = open_data(data, label_column=label_column, group_column=group_column)
     with open_predictor(model, threads=threads) as predictor:
-        done = evaluate(
-            predictor,
-            dataset,
-            by=by,
-            seed=seed,
-            track=lambda samples: track(samples, "frames", console=err(), disable=quiet, transient=True),
-        )
+        done = evaluate(predictor, dataset, by=by, seed=seed, track=tracked("frames", quiet=quiet))
     if as_json:
         print_json(done.document())
         for note in () if quiet else done.notes:
-            err().print(f"note: {note}")
+            err().print(f"note: {note}", soft_wrap=True)
     else:
         show_evaluation(done, out())

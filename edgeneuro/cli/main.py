@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from edgeneuro.cli.options import framed, report
+from edgeneuro.cli.options import HELP, framed, report
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("edgeneuro.cli.train:command", "Train a reference model on labelled frames."),
@@ -48,11 +48,12 @@ def load(name: str) -> Any:
         for row in found.registered_commands:
             if row.callback is not None:
                 row.callback = framed(row.callback)
+                row.context_settings = HELP
         found.rich_markup_mode = None
         built: Any = typer.main.get_group(found)
     else:
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(name=name)(framed(found))
+        app.command(name=name, context_settings=HELP)(framed(found))
         built = typer.main.get_command(app)
     built.name = name
     return built
@@ -90,7 +91,9 @@ def main(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name that is not UTF-8; in JSON, the escape it needs
-    app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(
+        cls=LazyGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None, context_settings=HELP
+    )
     app.callback()(_root)
     for name, (_, line) in COMMANDS.items():
         app.command(name, help=line)(_listed)

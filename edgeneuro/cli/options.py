@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import logging
 import os
 import sys
+import textwrap
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,8 +37,12 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads t
 PrecisionOption = Annotated[
     PrecisionName | None, typer.Option("--precision", help="Graph to run.  [default: the one the engine was built for]")
 ]
+LabelColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column of the folder's table with the class.")]
+GroupColumn = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column that names what must stay together: patient, video, lesion.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on standard error.")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, metavar="", help="Say more; -vv even more.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, metavar="", show_default=False, help="Say more.")]
 
 COMMON: dict[str, tuple[Any, Any]] = {"threads": (Threads, None), "quiet": (Quiet, False), "verbose": (Verbose, 0)}
 """Options of every command: name of the parameter -> its type and default."""
@@ -58,6 +64,18 @@ EXTRAS = {
 }
 """Module that may be missing -> the extra of edgeneuro that brings it."""
 
+HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+"""Click settings of every command."""
+
+OUTSIDE = {
+    errno.ENOSPC: "free some space and run again",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EACCES: "check its permissions",
+    errno.EROFS: "choose a place that can be written",
+    errno.EIO: "check the disk",
+}
+"""Errors of the system that are no fault of edgeneuro -> what to try."""
+
 
 def framed(command: Callable[..., None]) -> Callable[..., None]:
     """`command` with the common options, and with every exception turned into its exit code.
@@ -77,7 +95,8 @@ def framed(command: Callable[..., None]) -> Callable[..., None]:
             _set_threads(values["threads"])
             _set_verbosity(values["quiet"], values["verbose"])
             command(**{name: value for name, value in values.items() if name in own.parameters})
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None where it was closed before the start
+                sys.stdout.flush()
         except (SystemExit, typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except BaseException as error:
@@ -100,8 +119,8 @@ def report(error: BaseException) -> int:
     """Say on standard error what went wrong; returns the exit code.
 
     Ctrl-C is an interrupt also where a library turned it into an error of its own, as torch does while it is imported.
-    A deliberate error is one line. A missing extra names itself. A reader that closed its end of a pipe has what it
-    wanted. Anything else is a fault of ours: its traceback and 70.
+    A deliberate error is one line, and so is what the system refuses, such as a full disk. A missing extra names itself.
+    A reader that closed its end of a pipe has what it wanted. Anything else is a fault of ours: its traceback and 70.
     """
     if any(isinstance(item, KeyboardInterrupt) for item in _history(error)):
         print("interrupted", file=sys.stderr)
@@ -110,8 +129,13 @@ def report(error: BaseException) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
+        _drop_output()
         return 0
+    if isinstance(error, OSError) and error.errno in OUTSIDE:
+        if error.filename is None:
+            _drop_output()
+        print(f"error: {error.filename or 'output'}: {error.strerror}; {OUTSIDE[error.errno]}", file=sys.stderr)
+        return 1
     module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if module in EXTRAS:
         print(
@@ -122,6 +146,11 @@ def report(error: BaseException) -> int:
     traceback.print_exception(error)
     print("error: this is a fault of edgeneuro; please report it with the lines above", file=sys.stderr)
     return 70
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere; else Python tries to write it at its end, and complains once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _history(error: BaseException | None) -> Iterator[BaseException]:
@@ -148,6 +177,32 @@ def err() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False)
+
+
+def print_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
+    """Names in a column, beside each its value, wrapped at words below itself; no letter is ever left out."""
+    rows = list(facts)
+    indent = max(len(name) for name, _ in rows) + 2
+    for name, value in rows:
+        lines = textwrap.wrap(
+            value,
+            console.width,
+            initial_indent=f"{name:{indent}}",
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        console.print("\n".join(lines), soft_wrap=True)
+
+
+def tracked(what: str, *, quiet: bool) -> Callable[[Sequence[Any]], Iterable[Any]]:
+    """Wraps a sequence so that a bar on standard error follows it, where that is a terminal and wants to be told."""
+    console = err()
+    if quiet or not console.is_terminal:
+        return iter
+    from rich.progress import track
+
+    return lambda items: track(items, what, console=console, transient=True)
 
 
 def _set_threads(threads: int | None) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    engine: Annotated[Path, typer.Argument(help="An .edge file.", show_default=False)],
+    engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="An .edge file.", show_default=False)],
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE...", help="Images, folders, patterns, .npy.", show_default=False)
     ],

@@ -1,4 +1,4 @@
-"""edgeneuro train"""
+"""edgeneuro train: a checkpoint from labelled frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeneuro.cli.options import Force, Json, Quiet, Threads, err, out, print_json
+from edgeneuro.cli.options import Force, GroupColumn, Json, LabelColumn, Quiet, Threads, err, out, print_json
 from edgeneuro.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Protocol(str, Enum):
 def command(
     model: Annotated[str, typer.Argument(help="Model to train: myositis or myositis-dual.", metavar="MODEL")],
     data: Annotated[
-        str | None, typer.Option("--data", help="phantom, a registered name or a folder.", metavar="SRC")
+        str | None,
+        typer.Option("--data", help="phantom, a registered name or a folder.  [default: phantom]", metavar="SRC"),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Checkpoint folder to write.  [default: runs/MODEL]", metavar="DIR")
@@ -54,13 +55,11 @@ def command(
         list[str] | None,
         typer.Option("--option", help="Of the model's builder, e.g. attention=none; repeatable.", metavar="NAME=VALUE"),
     ] = None,
-    label_column: Annotated[
-        str | None, typer.Option("--label-column", help="Of the folder's labels.csv.", metavar="NAME")
-    ] = None,
-    group_column: Annotated[
-        str | None, typer.Option("--group-column", help="Of the folder's labels.csv.", metavar="NAME")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a killed run stopped; start where there is none.")
+    ] = False,
     force: Force = False,
     threads: Threads = None,
     quiet: Quiet = False,

@@ -12,7 +12,7 @@ from edgeneuro.errors import EdgeNeuroError
 
 
 def command(
-    engine: Annotated[Path, typer.Argument(help="An .edge file.", show_default=False)],
+    engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="An .edge file.", show_default=False)],
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:

@@ -34,7 +34,7 @@ def test_list_says_what_to_set_when_sets_are_missing(
     monkeypatch.delenv("EDGENEURO_DATA", raising=False)
     assert main(["data", "list"]) == 0
     printed = capsys.readouterr()
-    assert "us_lung_pocus        not found" in printed.out
+    assert "us_lung_pocus       not found" in printed.out
     assert "set EDGENEURO_DATA" in printed.err
 
 

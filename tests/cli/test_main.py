@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -85,6 +85,12 @@ def test_wrong_usage_ends_with_2_and_guesses_what_was_meant(capsys: pytest.Captu
     assert main(["doctor", "--threads", "0"]) == 2
 
 
+@pytest.mark.parametrize("arguments", [["-h"], ["run", "-h"], ["data", "-h"], ["data", "list", "-h"]])
+def test_help_has_a_short_name(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert f"Usage: edgeneuro {' '.join(arguments[:-1])}".strip() in capsys.readouterr().out
+
+
 def test_version_and_help_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"edgeneuro {__version__}\n"
@@ -129,6 +135,36 @@ def test_a_reader_that_stops_reading_is_no_error(edge: Path, tmp_path: Path) -> 
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def run_command(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgeneuro", *arguments]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **streams)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which only Linux has")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_output_on_a_full_disk_is_said_in_one_line(edge: Path, options: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = run_command("inspect", str(edge), *options, stdout=full)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: output: No space left on device; free some space and run again\n",
+    )
+
+
+def test_a_closed_standard_output_is_no_fault(edge: Path) -> None:
+    code = (
+        "import os, sys; os.close(1); "
+        f"os.execv(sys.executable, [sys.executable, '-m', 'edgeneuro', 'verify', {str(edge)!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_name_the_system_refuses_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "describe", "x" * 300]) == 1
+    assert capsys.readouterr().err == f"error: {'x' * 300}: File name too long; give a shorter name\n"
 
 
 def test_threads_reach_the_libraries_and_the_command_that_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
