@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import typer
 
-from edgeneuro.cli.options import EXTRAS, Json, out, print_json
+from edgeneuro.cli.options import EXTRAS, Json, out, print_facts, print_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,13 +154,14 @@ def _available_mib() -> int | None:
 
 
 def _show(report: Report) -> None:
-    from rich.table import Table
-
-    table = Table("", "found", "remedy", box=None)
-    for check in report.checks:
-        table.add_row(f"{'ok' if check.ok else '--'}  {check.name}", check.found, check.remedy)
     console = out()
-    console.print(f"edgeneuro {report.edgeneuro} on {report.architecture}, {report.cores} cores")
-    console.print(table)
+    console.print(f"edgeneuro {report.edgeneuro} on {report.architecture}, {report.cores} cores", soft_wrap=True)
+    print_facts(
+        console,
+        (
+            (f"{'ok' if check.ok else '--'}  {check.name}", "; ".join(filter(None, (check.found, check.remedy))))
+            for check in report.checks
+        ),
+    )
     for job, possible in report.can.items():
         console.print(f"{'can' if possible else 'cannot'} {job}")

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeneuro.cli.options import Json, out, print_json
+from edgeneuro.cli.options import Json, out, print_facts, print_json
 
 if TYPE_CHECKING:
-    from edgeneuro.manifest import DataIdentity, Manifest
+    from edgeneuro.data.split import Split
+    from edgeneuro.manifest import Accuracy, Calibration, DataIdentity, Graph, Manifest
     from edgeneuro.runtime import Bundle
 
 
 def command(
-    engine: Annotated[Path, typer.Argument(help="An .edge file.", show_default=False)], as_json: Json = False
+    engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="An .edge file.", show_default=False)],
+    as_json: Json = False,
 ) -> None:
     """Show what an .edge file is, what it was made from and what it promises; nothing in it is executed.
 
@@ -44,57 +46,72 @@ def document(path: Path, bundle: Bundle) -> dict[str, Any]:
 
 def show(path: Path, bundle: Bundle) -> None:
     """Print the manifest for people, on standard output."""
-    from rich.table import Table
-
-    manifest = bundle.manifest
     console = out()
-    facts = Table.grid(padding=(0, 2))
-    for name, value in _facts(manifest, sum(len(data) for data in bundle.members.values())):
-        facts.add_row(name, value)
-    console.print(str(path))
-    console.print(facts)
-    metric = manifest.primary_metric.replace("_", " ")
-    graphs = Table("graph", "precision", "needs", "INT8 convolutions", metric, "drop", box=None, pad_edge=False)
-    for graph in manifest.graphs:
-        measured = manifest.accuracy.graphs.get(graph.path) if manifest.accuracy else None
-        drop = manifest.accuracy.drop_points.get(graph.path) if manifest.accuracy else None
-        graphs.add_row(
-            graph.path,
-            graph.precision,
-            " ".join(graph.requires) or "any processor",
-            f"{graph.int8_convolutions} of {graph.convolutions}",
-            "-" if measured is None else f"{measured.value:.3f} [{measured.low:.3f}, {measured.high:.3f}]",
-            "-" if drop is None else f"{drop.value:.2f} [{drop.low:.2f}, {drop.high:.2f}] points",
-        )
-    console.print(graphs)
+    console.print(str(path), soft_wrap=True)
+    print_facts(console, facts(bundle.manifest, path.stat().st_size))
 
 
-def _facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
+def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
+    """What people read: name, value. size_bytes: of the whole file."""
     shape = manifest.preprocess
     colour = "grey" if shape.channels == 1 else "RGB"
     yield "model", f"{manifest.model}, {manifest.task} into {', '.join(manifest.classes)}"
     yield "precision", manifest.precision
     yield (
         "frame",
-        f"{shape.height} x {shape.width} px, {colour}, {shape.bit_depth} bit (any size from 32 px is resized)",
+        f"{shape.height} x {shape.width} px, {colour}, {shape.bit_depth} bit (other sizes are resized)",
     )
     yield "compute", f"{manifest.compute.params:,} parameters, {manifest.compute.macs:,} multiply-accumulates a frame"
-    yield "size", f"{size_bytes:,} bytes in {len(manifest.files)} members"
+    yield "size", f"{size_bytes:,} bytes"
     yield "trained on", "unknown" if manifest.trained_on is None else _data(manifest.trained_on)
     if manifest.calibration is not None:
         seen = manifest.calibration
-        sides = f"{seen.smallest_side_px} to {seen.largest_side_px}"
         depths = " and ".join(map(str, seen.bit_depths))
-        yield "calibrated", f"{seen.method} on {_data(seen.data)}, sides {sides} px, {depths} bit"
+        yield "calibrated", f"{seen.method} on {_data(seen.data)}, {_sides(seen)} px, {depths} bit"
+    if manifest.split is not None:
+        yield from _split(manifest.split)
     if manifest.accuracy is not None:
         held = manifest.accuracy
-        yield "accuracy", f"{held.metric} on {_data(held.data)}, split {held.protocol}, 95 % intervals by group below"
-    if manifest.split is not None:
-        parts = ("training", "validation", "test", "calibration")
-        yield "groups", ", ".join(f"{len(getattr(manifest.split, part))} {part}" for part in parts)
+        yield "accuracy", f"{_title(held)} on {_data(held.data)}, {held.protocol} protocol, 95 % intervals by group"
+    for graph in manifest.graphs:
+        yield "graph", f"{graph.path}: {_graph(graph)}"
+        if manifest.accuracy is not None and graph.path in manifest.accuracy.graphs:
+            yield "", _measured(manifest.accuracy, graph.path)
     yield "made with", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
     for note in manifest.notes:
         yield "note", note
+
+
+def _sides(seen: Calibration) -> str:
+    if seen.smallest_side_px == seen.largest_side_px:
+        return f"sides {seen.largest_side_px}"
+    return f"sides {seen.smallest_side_px} to {seen.largest_side_px}"
+
+
+def _split(split: Split) -> Iterator[tuple[str, str]]:
+    """How many groups (leaky: frames) each part holds."""
+    parts = ("training", "validation", "test", "calibration")
+    unit = "groups" if split.protocol == "grouped" else "frames"
+    yield "split", f"{split.protocol}, {unit}: " + ", ".join(f"{len(getattr(split, part))} {part}" for part in parts)
+
+
+def _graph(graph: Graph) -> str:
+    needs = f"needs {' '.join(graph.requires)}" if graph.requires else "any processor"
+    return (
+        f"{graph.precision}, {graph.backend}, {needs}, {graph.int8_convolutions} of {graph.convolutions} convolutions "
+        "in INT8"
+    )
+
+
+def _measured(held: Accuracy, path: str) -> str:
+    value, drop = held.graphs[path], held.drop_points.get(path)
+    leaky = " (leaky protocol)" if held.protocol == "leaky" else ""
+    lost = "" if drop is None else f", drop {drop.value:.2f} [{drop.low:.2f}, {drop.high:.2f}] points"
+    return f"{_title(held)} {value.value:.3f} [{value.low:.3f}, {value.high:.3f}]{lost}{leaky}"
+
+
+def _title(held: Accuracy) -> str:
+    return held.metric.replace("_", " ")
 
 
 def _data(data: DataIdentity) -> str:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import jsonschema
 import pytest
+from rich.console import Console
 
+from edgeneuro.cli.inspect import facts
 from edgeneuro.cli.main import main
+from edgeneuro.cli.options import print_facts
 from edgeneuro.data.split import Split
 from edgeneuro.manifest import Accuracy, Interval, Manifest
+from edgeneuro.runtime import read_bundle
 from edgeneuro.runtime.container import read_container
 from tests.cli.conftest import Validate
 from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_manifest, write_bundle
@@ -75,6 +81,38 @@ def test_people_read_what_it_is_and_what_it_promises(tmp_path: Path, capsys: pyt
         "INT8 was slower here",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_no_path_and_no_number_is_cut_however_narrow_the_terminal(tmp_path: Path, columns: int) -> None:
+    path = write_bundle(tmp_path / "a.edge", full_manifest())
+    printed = StringIO()
+    console = Console(file=printed, width=columns, highlight=False, markup=False)
+    print_facts(console, facts(read_bundle(path).manifest, path.stat().st_size))
+    words = printed.getvalue().split()
+    for word in ("graphs/onnxruntime.int8.onnx:", "0.900", "[0.800,", "0.950],", "0.50", "[-0.10,", "1.00]", "vnni,"):
+        assert word in words
+    assert max(map(len, printed.getvalue().splitlines())) <= columns
+
+
+def test_the_size_is_that_of_the_file(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(edge)]) == 0
+    assert f"{edge.stat().st_size:,} bytes" in capsys.readouterr().out
+
+
+def test_the_leaky_protocol_is_named_beside_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = full_manifest()
+    assert manifest.accuracy is not None and manifest.split is not None
+    leaky = replace(
+        manifest,
+        accuracy=replace(manifest.accuracy, protocol="leaky"),
+        split=replace(manifest.split, protocol="leaky"),
+    )
+    assert main(["inspect", str(write_bundle(tmp_path / "a.edge", leaky))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    numbers = [line for line in lines if "0.900 [0.800, 0.950]" in line]
+    assert len(numbers) == 2 and all("(leaky protocol)" in line for line in numbers)
+    assert any("leaky, frames: 1 training, 0 validation, 1 test" in line for line in lines)
 
 
 def test_an_altered_file_is_not_shown(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
