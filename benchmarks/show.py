@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeneuro.benchmarks.accuracy import Evaluation, LeftOut
-from edgeneuro.benchmarks.latency import CLAIMED_SHARE, DUAL_INPUT, Benchmark, EngineReport, GraphReport
+from edgeneuro.benchmarks.latency import CLAIMED_SHARE, DUAL_INPUT, Benchmark, EngineReport
 from edgeneuro.benchmarks.protocol import Ratio
-from edgeneuro.benchmarks.scoring import Level, Scores
+from edgeneuro.benchmarks.scoring import FRAME, Level, Scores
 from edgeneuro.manifest import Interval
 from edgeneuro.metrics import METRICS
+from edgeneuro.models import MODELS
 
 BUSY_SHARE = 0.5
 """Of the cores: a larger load average before the run means that others were computing."""
@@ -36,7 +37,7 @@ def show_evaluation(done: Evaluation, console: Console) -> None:
     for line in left_out_lines(done.left_out):
         console.print(line)
     for level in done.levels:
-        console.print(_level_table(level, done))
+        _show_level(level, done, console)
     for flag, frames in done.frame_flags.items():
         console.print(f"flag {flag}: {frames} of {data.frames} frames")
     for flag in done.flags:
@@ -58,14 +59,12 @@ def left_out_lines(left_out: LeftOut) -> Iterator[str]:
         yield f"left out by the data set: {rows} rows, {reason}"
 
 
-def _level_table(level: Level, done: Evaluation) -> Table:
-    by = "frame" if level.unit == "frame" else f"{level.unit} (mean of its frames' probabilities)"
+def _show_level(level: Level, done: Evaluation, console: Console) -> None:
+    by = "frame" if level.unit == FRAME else f"{level.unit} (mean of its frames' probabilities)"
     leaky = " (leaky protocol)" if done.protocol == "leaky" else ""
-    table = Table(
-        title=f"by {by}: {level.units} of {level.groups} groups, %, 95 % interval over groups{leaky}",
-        title_justify="left",
-    )
-    table.add_column("")
+    console.print(f"by {by}: {level.units} in {level.groups} groups; %, 95 % intervals over groups{leaky}")
+    table = Table()
+    table.add_column("", overflow="fold")
     for scores in level.graphs:
         table.add_column(scores.name, justify="right")
     for name, metric in METRICS.items():
@@ -80,7 +79,7 @@ def _level_table(level: Level, done: Evaluation) -> Table:
         )
         agreements = (scores.agreement for scores in level.graphs)
         table.add_row(f"agreement{leaky}", *("-" if one is None else percent(one) for one in agreements))
-    return table
+    console.print(table)
 
 
 def _recall(scores: Scores, name: str) -> str:
@@ -112,19 +111,18 @@ def _show_engine(engine: EngineReport, done: Benchmark, console: Console) -> Non
         f"{engine.name} ({engine.model}): input {engine.input}, {engine.compute.params:,} parameters, "
         f"{engine.compute.macs:,} MACs a frame, {engine.bytes:,} bytes"
     )
-    console.print(
-        f"{engine.compute.macs / 1e6:,.2f} M MACs are {100 * engine.dual_share:.4f} % of the dual-branch network's "
-        f"{done.dual_macs / 1e6:,.1f} M ({done.dual_source}); to follow: {100 * CLAIMED_SHARE:g} %"
-    )
-    if not engine.input.endswith(DUAL_INPUT):
-        console.print(f"note: not like for like, the dual-branch network's count is for {DUAL_INPUT} px")
-    table = Table("graph", "bytes", "INT8 convolutions", "step", "p50", "p90", "p99", title="ms a frame")
+    if engine.model in MODELS:  # the claim is about muscle-ultrasound classifiers, not about a file of the user's own
+        _show_share(engine, done, console)
+    for graph in engine.graphs:
+        counted = f"{graph.graph.int8_convolutions} of {graph.graph.convolutions} convolutions in INT8"
+        console.print(f"{graph.graph.precision} ({graph.graph.backend}): {graph.bytes:,} bytes, {counted}")
+    table = Table("ms a frame", "step", "p50", "p90", "p99")
     for column in table.columns[1:]:
         column.justify = "right"
     for graph in engine.graphs:
         for i, (step, times) in enumerate(graph.ms.items()):
-            names = _graph_cells(graph) if i == 0 else ("", "", "")
-            table.add_row(*names, step, f"{times.p50:.3f}", f"{times.p90:.3f}", f"{times.p99:.3f}")
+            name = graph.graph.precision if i == 0 else ""
+            table.add_row(name, step, f"{times.p50:.3f}", f"{times.p90:.3f}", f"{times.p99:.3f}")
     console.print(table)
     for graph in engine.graphs:
         if graph.inference_ratio is not None and graph.total_ratio is not None:
@@ -136,9 +134,13 @@ def _show_engine(engine: EngineReport, done: Benchmark, console: Console) -> Non
         console.print(text)
 
 
-def _graph_cells(graph: GraphReport) -> tuple[str, str, str]:
-    counted = f"{graph.graph.int8_convolutions} of {graph.graph.convolutions}"
-    return f"{graph.graph.precision} ({graph.graph.backend})", f"{graph.bytes:,}", counted
+def _show_share(engine: EngineReport, done: Benchmark, console: Console) -> None:
+    console.print(
+        f"{engine.compute.macs / 1e6:,.2f} M MACs are {100 * engine.dual_share:.4f} % of the dual-branch network's "
+        f"{done.dual_macs / 1e6:,.1f} M ({done.dual_source}); Tan et al. 2024 claim {100 * CLAIMED_SHARE:g} %"
+    )
+    if not engine.input.endswith(DUAL_INPUT):
+        console.print(f"note: not like for like, the dual-branch network's count is for {DUAL_INPUT} px")
 
 
 def _ratio(ratio: Ratio) -> str:

@@ -72,6 +72,15 @@ def test_the_command_prints_a_document_that_its_schema_describes(
     Draft202012Validator(SCHEMA).validate(json.loads(capsys.readouterr().out))
 
 
+def test_a_file_of_the_user_s_own_is_not_set_beside_the_dual_branch_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = write_engine(tmp_path / "a.edge", model="mine")
+    assert main(["benchmark", str(engine), "--rounds", "1", "--warm-up", "0"]) == 0
+    said = capsys.readouterr()
+    assert "dual-branch" not in said.out and said.err == ""
+
+
 def test_the_report_for_people_has_compute_bytes_quantiles_ratio_and_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,7 +91,9 @@ def test_the_report_for_people_has_compute_bytes_quantiles_ratio_and_machine(
         "input 1 x 32 x 32, 6 parameters, 81,438,680 MACs a frame",
         "note: not like for like, the dual-branch network's count is for 224 x 224 px",
         "81.44 M MACs are 0.2336 % of the dual-branch network's 34,856.8 M",
-        "to follow: 0.25 %",
+        "Tan et al. 2024 claim 0.25 %",
+        "fp32 (onnxruntime): ",
+        "0 of 0 convolutions in INT8",
         "p50 ┃ p90 ┃ p99",
         "int8 / fp32, same rounds: inference",
         "cores",
