@@ -50,15 +50,20 @@ def read_sources(sources: Iterable[str]) -> Iterator[SourceFrame]:
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
     """Sorts numbers inside names by value: every odd element of a part's split is a run of digits."""
     return tuple(
-        tuple(int(piece) if piece.isdecimal() else piece for piece in re.split(r"([0-9]+)", part))
+        tuple(int(piece) if odd % 2 else piece for odd, piece in enumerate(re.split(r"([0-9]+)", part)))
         for part in path.parts
     )
 
 
 def _paths(source: str) -> list[Path]:
     path = Path(source)
-    if path.is_dir():
-        return _below(path)
+    try:
+        if path.is_dir():
+            return _below(path)
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise FrameError(
+            f"{source}: cannot be read ({error.strerror or error}); check its name and permissions"
+        ) from error
     if not path.exists() and glob.has_magic(source):
         found = sorted((Path(name) for name in glob.glob(source, recursive=True)), key=natural_key)
         files = [name for name in found if name.is_file()]

@@ -35,6 +35,12 @@ def test_a_folder_is_read_in_natural_order_with_what_lies_below(tmp_path: Path) 
     assert names(tmp_path) == ["frame3.tif", "frame1.jpg", "frame2.png", "frame10.png"]
 
 
+def test_folders_named_in_digits_of_any_script_are_sorted_like_others(tmp_path: Path) -> None:
+    for name in ("b/1.png", "٣/2.png", "2/3.png"):
+        image(tmp_path / name)
+    assert names(tmp_path) == ["3.png", "1.png", "2.png"]
+
+
 def test_a_pattern_is_read_in_natural_order(tmp_path: Path) -> None:
     for name in ("frame10.png", "frame2.png", "sub/frame1.png", "frame3.bmp"):
         image(tmp_path / name)
@@ -82,10 +88,11 @@ def test_what_cannot_be_read_is_named_in_its_place_and_the_rest_goes_on(tmp_path
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-20])
     (tmp_path / "video.mp4").write_bytes(b"....")
     (tmp_path / "objects.npy").write_bytes(b"\x93NUMPY")
-    sources = ["empty", "zero.png", "cut.png", "video.mp4", "objects.npy", "none.png", "*.jpg", "good.png"]
+    sources = ["x" * 300, "empty", "zero.png", "cut.png", "video.mp4", "objects.npy", "none.png", "*.jpg", "good.png"]
     items = list(read_sources(str(tmp_path / name) for name in sources))
     errors = [str(item.error) for item in items[:-1]]
     expected = [
+        "File name too long",
         "holds no frame",
         "is empty",
         "is truncated",
