@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from edgeneuro.errors import InputError
 
@@ -19,7 +19,6 @@ class ModelEntry:
     name: str
     title: str
     builder: str
-    task: Literal["classification"] = "classification"
     channels: Literal[1, 3] = 1
     image_size: int = 224
     data: str = "phantom"
@@ -27,7 +26,6 @@ class ModelEntry:
     optimiser: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 MODELS: Mapping[str, ModelEntry] = {

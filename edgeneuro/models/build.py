@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -14,16 +15,19 @@ from edgeneuro.models import model_entry
 def build_model(name: str, *, classes: int, channels: int, **options: Any) -> nn.Module:
     """A network with fresh weights, drawn from torch's global generator.
 
-    classes: outputs. channels: of the input. options: the builder's own, over those of the table.
+    classes: outputs. channels: of the input. options: the builder's own.
     Raises InputError for an unknown model or option.
     """
-    entry = model_entry(name)
-    module, function = entry.builder.split(":")
+    module, function = model_entry(name).builder.split(":")
     builder = getattr(import_module(module), function)
+    known = [option for option in signature(builder).parameters if option not in ("classes", "channels")]
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise InputError(f"model {name!r}: has no option {unknown[0]!r}, expected {' or '.join(known) or 'none'}")
     try:
-        network: nn.Module = builder(classes=classes, channels=channels, **{**entry.options, **options})
+        network: nn.Module = builder(classes=classes, channels=channels, **options)
     except TypeError as error:
-        raise InputError(f"model {name!r}: options {options} do not fit its builder ({error})") from error
+        raise InputError(f"model {name!r}: got options {options}, which do not fit ({error})") from error
     return network
 
 

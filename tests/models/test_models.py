@@ -109,7 +109,7 @@ def test_an_unknown_model_names_the_nearest_one() -> None:
 
 
 def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(InputError, match="depth"):
+    with pytest.raises(InputError, match="no option 'depth', expected attention or convolutions or tau"):
         build_model("myositis", classes=4, channels=1, depth=3)
     with pytest.raises(InputError, match="expected soft-threshold, fixed or none"):
         build_model("myositis", classes=4, channels=1, attention="softmax")
