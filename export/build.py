@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,15 @@ import numpy as np
 from edgeneuro.data import DataSet, Split, open_data
 from edgeneuro.data.leakage import refuse_test_frames, unseen
 from edgeneuro.data.make_split import make_split
-from edgeneuro.errors import DataError, UsageError
+from edgeneuro.errors import DataError, OutputError, UsageError
 from edgeneuro.export.bundle import make_bundle
 from edgeneuro.export.calibrate import Calibrated, calibrate, calibration_frames
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.source import FloatModel, load_source
 from edgeneuro.files import refuse_existing, write_bytes
 from edgeneuro.manifest import Manifest
+
+log = logging.getLogger("edgeneuro")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ def build_engine(
     Raises OutputError, UsageError, DataError, ModelFileError, CheckpointError.
     """
     refuse_existing(out, force=force)
+    if out.is_dir():
+        raise OutputError(f"{out}: is a folder, expected the name of a file; give --out {out / 'NAME.edge'}")
     progress("reading the float network")
     model = load_source(source)
     data = data if data is not None else _own_data(model)
@@ -123,4 +128,6 @@ def _test_part(model: FloatModel, data: DataSet | None, split: Split | None) -> 
             f"{data.name}: has classes {', '.join(data.classes)}, {model.name} tells apart {', '.join(model.classes)}; "
             "give the data set it was trained for"
         )
-    return unseen(data, split).dataset
+    left = unseen(data, split)
+    log.info("%s: %s", data.name, left.summary)
+    return left.dataset

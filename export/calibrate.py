@@ -115,11 +115,11 @@ def _placed(
 
 def _verdict(best: Candidate | None, candidates: tuple[Candidate, ...], threads: int) -> str:
     where = f"of the float time in the placement search (one frame, {threads} thread{'s' if threads > 1 else ''})"
+    if not candidates:
+        return "INT8 was asked for, but the network has no layer that could run in INT8; kept in float"
     if best is None:
-        fastest = (
-            f"the fastest, {candidates[0].name}, takes {candidates[0].time_ratio:.2f}" if candidates else "none exist"
-        )
-        return f"INT8 was asked for, but no placement is faster than float here ({fastest} {where}); kept in float"
+        fastest = f"the fastest, {candidates[0].name}, takes {candidates[0].time_ratio:.2f} {where}"
+        return f"INT8 was asked for, but no placement is faster than float here ({fastest}); kept in float"
     return f"placement: {best.name}; {best.time_ratio:.2f} {where}"
 
 

@@ -19,8 +19,6 @@ from edgeneuro.manifest import Compute, DataIdentity
 from edgeneuro.models import MODELS, model_entry
 from edgeneuro.preprocess import Preprocess
 
-DEFAULT_MODEL = "myositis"
-
 
 @dataclass(frozen=True, kw_only=True)
 class FloatModel:

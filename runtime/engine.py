@@ -150,17 +150,25 @@ def open_engine(
         backend.close()
         raise
     tested = perf_counter()
+    start_ms = {
+        "verify": 1e3 * (verified - start),
+        "load": 1e3 * (loaded - verified),
+        "self_test": 1e3 * (tested - loaded),
+    }
+    log.info(
+        "%s: runs %s on %s; start took %s",
+        path,
+        graph.path,
+        graph.backend,
+        ", ".join(f"{step} {ms:.1f} ms" for step, ms in start_ms.items()),
+    )
     return Engine(
         manifest=bundle.manifest,
         graph=graph,
         flags=flags,
         backend=backend,
         self_test_difference=difference,
-        start_ms={
-            "verify": 1e3 * (verified - start),
-            "load": 1e3 * (loaded - verified),
-            "self_test": 1e3 * (tested - loaded),
-        },
+        start_ms=start_ms,
     )
 
 

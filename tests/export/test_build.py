@@ -165,6 +165,14 @@ def test_an_existing_output_is_kept_without_force(checkpoint: Path, tmp_path: Pa
     assert out.read_bytes() == b"precious"
 
 
+def test_a_folder_as_output_is_refused_before_the_work(checkpoint: Path, tmp_path: Path) -> None:
+    def nothing(step: str) -> None:
+        raise AssertionError(f"began {step}")
+
+    with pytest.raises(OutputError, match=r"is a folder, expected the name of a file; give --out .*NAME\.edge"):
+        build_engine(str(checkpoint), tmp_path, settings=FLOAT, force=True, progress=nothing)
+
+
 def test_an_interrupted_build_leaves_no_file(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(path: Path, data: bytes) -> None:
         raise KeyboardInterrupt
