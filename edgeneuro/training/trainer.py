@@ -16,6 +16,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from edgeneuro.training.frames import TrainingData
 from edgeneuro.training.keeper import Keeper
@@ -24,7 +25,8 @@ from edgeneuro.training.resume import StateFiles
 
 
 def fit(learner: Learner, data: TrainingData, keeper: Keeper, *, devices: int | str) -> lightning.Trainer:
-    """Run Lightning's trainer, from the keeper's state where that exists. Raises KeyboardInterrupt on Ctrl-C."""
+    """Run Lightning's trainer, from the keeper's state where that exists. Raises KeyboardInterrupt on Ctrl-C
+    and on SIGTERM."""
     learner.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's stub
     with quiet_lightning():
         trainer = lightning.Trainer(
@@ -42,8 +44,8 @@ def fit(learner: Learner, data: TrainingData, keeper: Keeper, *, devices: int | 
         on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(learner, datamodule=data, ckpt_path=str(keeper.path) if keeper.path.exists() else None)
-        except SystemExit as end:  # Lightning turns Ctrl-C into exit code 1 and leaves further ones ignored
-            if not isinstance(end.__context__, KeyboardInterrupt):
+        except SystemExit as end:  # Lightning ends with 1 on Ctrl-C, leaving further ones ignored, and with 0 on `kill`
+            if not isinstance(end, SIGTERMException) and not isinstance(end.__context__, KeyboardInterrupt):
                 raise
             signal.signal(signal.SIGINT, on_interrupt)
             raise KeyboardInterrupt from end

@@ -15,13 +15,16 @@ from edgeneuro.training.run import STATE
 TRAIN = (sys.executable, "-c", "from edgeneuro.cli.main import run; run()", "train", "myositis", "--threads", "1")
 
 
-def test_control_c_ends_with_130_and_leaves_what_resume_needs(tiny_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
+def test_an_interrupt_ends_with_130_and_leaves_what_resume_needs(
+    tiny_folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     command = (*TRAIN, "--data", str(tiny_folder), "--out", str(tmp_path / "run"), "--image-size", "32")
     with subprocess.Popen([*command, "--epochs", "5000"], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while not process.stderr.readline().startswith("epoch   2"):
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = process.stderr.read()
     assert process.returncode == 130
     assert rest.splitlines()[-1] == "interrupted" and "Traceback" not in rest
