@@ -367,36 +367,30 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_no_file(
     net = saved(large, tmp_path)
     small = tmp_path / "small"
     training = ("--image-size", "32", "--epochs", "1", "--batch-size", "2", "--quiet")
-    for command, file in (
-        (("build-engine", net, "--out", small / "x.edge", "--quiet"), "x.edge"),
-        (("train", "myositis", "--data", frames, "--out", small / "run", *training), "state.safetensors"),
+    for file, *command in (
+        ("x.edge", "build-engine", net, "--out", small / "x.edge", "--quiet"),
+        ("state.safetensors", "train", "myositis", "--data", frames, "--out", small / "run", *training),
+        ("copy", "data", "make", "phantom", "--out", small / "copy"),
     ):
         code, said, left = small_disk(*command)
         assert (code, len(said), left) == (1, 1, [])
-        assert f"{file}: the disk is full; nothing was written, free some space and run again" in said[0]
+        assert f"{file}: the disk is full; nothing was written, " in said[0]
 
 
 # --- interrupts
 
 
-def build_until(step: str, number: signal.Signals, source: str | Path, *options: str | Path) -> tuple[int, str]:
-    """Start `build-engine` on a terminal of its own, send the signal `number` as soon as it names `step` there; returns
-    the exit code and what stood on the terminal."""
-    terminal, end = os.openpty()
-    command = [*EDGENEURO, "build-engine", str(source), "--int8", "--threads", "1", *map(str, options)]
-    with subprocess.Popen(command, stderr=end, stdout=subprocess.DEVNULL) as process:
-        os.close(end)
-        shown = b""
-        sent = False
-        with suppress(OSError):  # how a terminal says that its other end is closed
-            while piece := os.read(terminal, 4096):
-                shown += piece
-                if not sent and step.encode() in shown:
-                    process.send_signal(number)
-                    sent = True
-    os.close(terminal)
-    assert sent, shown
-    return process.returncode, shown.decode()
+def build_until(step: str, number: signal.Signals, *arguments: str | Path) -> tuple[int, str]:
+    """Start `build-engine --int8`, send the signal `number` as soon as it names `step` on standard error; returns the
+    exit code and what it said after that."""
+    command = [*EDGENEURO, "build-engine", "--int8", "--threads", "1", *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith(step):
+            assert process.poll() is None
+        process.send_signal(number)
+        rest = process.stderr.read()
+    return process.returncode, rest
 
 
 @pytest.mark.parametrize(
@@ -406,17 +400,14 @@ def test_control_c_during_a_build_ends_with_130_and_leaves_no_file(
     net: Path, frames: Path, out: Path, source: str, step: str
 ) -> None:
     given = (net, "--calibration", frames) if source == net.name else (source,)
-    code, shown = build_until(step, signal.SIGINT, *given, "--out", out / "x.edge")
-    assert code == 130
-    assert "interrupted" in shown and "Traceback" not in shown
+    assert build_until(step, signal.SIGINT, *given, "--out", out / "x.edge") == (130, "interrupted\n")
     assert list(out.iterdir()) == []
 
 
 def test_a_killed_build_leaves_no_file_and_spares_the_one_there_was(net: Path, frames: Path, out: Path) -> None:
     (out / "x.edge").write_bytes(b"precious")
     options = ("--calibration", frames, "--out", out / "x.edge", "--force")
-    code, _ = build_until("collecting ranges with NNCF", signal.SIGKILL, net, *options)
-    assert code == -signal.SIGKILL
+    assert build_until("collecting ranges with NNCF", signal.SIGKILL, net, *options) == (-signal.SIGKILL, "")
     assert [path.read_bytes() for path in out.iterdir()] == [b"precious"]
 
 
