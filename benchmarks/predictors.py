@@ -20,7 +20,7 @@ from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime import Engine, open_engine
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.runtime.postprocess import softmax
-from edgeneuro.spec import Frame, TensorSpec
+from edgeneuro.spec import Array, Frame, TensorSpec
 
 SIMULATED_TRAINING = "simulated_training"
 
@@ -101,9 +101,9 @@ def _engine(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
 
 def _checkpoint(folder: Path, threads: int | None) -> Predictor:
     import torch
-    from edgeneuro.training.checkpoint import load_model, read_config, read_split
 
     from edgeneuro.models import model_entry
+    from edgeneuro.training.checkpoint import load_model, read_config, read_split
 
     config = read_config(folder)
     network = load_model(folder)
@@ -138,7 +138,7 @@ def _onnx(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
         logits = backend.run({entry: preprocess(frame)[None]})[output]
         if logits.ndim != 2:
             raise ModelFileError(f"{path}: output {output!r} has shape {logits.shape}, expected (batch, class)")
-        return FrameResult(probabilities=softmax(logits)[0])
+        return FrameResult(probabilities=_probabilities(logits)[0])
 
     return Predictor(
         kind="onnx",
@@ -153,6 +153,13 @@ def _onnx(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
             "It does not say what it was trained on: all rows were used, seen or not.",
         ),
     )
+
+
+def _probabilities(outputs: Array) -> Probabilities:
+    """outputs: (batch, class). Softmax of logits; what a graph has put through softmax itself stays as it is."""
+    if (outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1.0, atol=1e-4):
+        return outputs
+    return softmax(outputs)
 
 
 def _assumed_preprocess(path: Path, inputs: Sequence[TensorSpec]) -> Preprocess:

@@ -10,7 +10,7 @@ import onnx
 from onnx import version_converter
 
 from edgeneuro.errors import BackendError, ModelFileError
-from edgeneuro.export.rewrite import use_global_average_pool
+from edgeneuro.export.rewrite import drop_final_softmax, use_global_average_pool
 from edgeneuro.runtime.backends import open_backend
 
 OPSET = 20
@@ -19,7 +19,8 @@ IR_VERSION = 10
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """The float graph in `path` at OPSET and IR_VERSION, weights inside, nodes named, spatial means as pooling.
+    """The float graph in `path` at OPSET and IR_VERSION, weights inside, nodes named, spatial means as pooling, without
+    a softmax of its own at the end.
 
     Raises ModelFileError: unreadable, external data missing, already quantised, an opset that cannot be converted,
     more than one input, an input that is not (batch, 1 or 3, height, width), a graph that ONNX Runtime cannot run.
@@ -31,6 +32,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     _check_input(model, path)
     _check_runs(model, path)
     use_global_average_pool(model)
+    drop_final_softmax(model)
     return model
 
 

@@ -35,6 +35,32 @@ def use_global_average_pool(model: onnx.ModelProto) -> int:
     return len(replaced)
 
 
+def drop_final_softmax(model: onnx.ModelProto) -> bool:
+    """Take off the Softmax or LogSoftmax over the classes that ends a classifier; returns whether there was one.
+
+    Engines apply softmax to the logits, and a second one would flatten the probabilities: from (1, 0) to (0.73, 0.27).
+    Of LogSoftmax the softmax is the same as that of the logits.
+    """
+    graph = model.graph
+    output = graph.output[0].name
+    makers = graphs.producers(graph)
+    last = makers.get(output)
+    if (
+        last is None
+        or last.op_type not in ("Softmax", "LogSoftmax")
+        or graphs.attribute(last, "axis", -1) not in (-1, 1)
+    ):
+        return False
+    logits = last.input[0]
+    if logits not in makers or output in graphs.consumers(graph):
+        return False
+    graph.node.remove(last)
+    for node in graph.node:
+        node.input[:] = [output if name == logits else name for name in node.input]
+        node.output[:] = [output if name == logits else name for name in node.output]
+    return True
+
+
 def _ranks(model: onnx.ModelProto) -> dict[str, int]:
     inferred = onnx.shape_inference.infer_shapes(model).graph
     known = [*inferred.input, *inferred.value_info, *inferred.output]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from jsonschema import Draft202012Validator
@@ -134,6 +135,19 @@ def test_a_bare_onnx_file_is_scored_with_what_was_assumed_in_its_flags(tmp_path:
     assert done.levels[0].graphs[0].metrics["accuracy"].value == 1.0
     assert done.flags == ("assumed_preprocessing", "assumed_class_order")
     assert done.protocol is None
+
+
+def test_a_bare_onnx_file_that_ends_in_softmax_gives_its_own_probabilities(tmp_path: Path) -> None:
+    model = onnx.load_from_string(tiny_onnx())
+    model.graph.node[-1].output[0] = "scores"
+    model.graph.node.append(onnx.helper.make_node("Softmax", ["scores"], ["logits"]))
+    onnx.save(model, str(tmp_path / "ends.onnx"))
+    (tmp_path / "plain.onnx").write_bytes(tiny_onnx())
+    frame = np.full((40, 40), 80, np.uint8)
+    with open_predictor(tmp_path / "ends.onnx") as ends, open_predictor(tmp_path / "plain.onnx") as plain:
+        expected = plain.graphs["onnx"](frame).probabilities
+        assert ends.graphs["onnx"](frame).probabilities == pytest.approx(expected, abs=1e-6)
+    assert expected.max() < 0.9, "a case that a second softmax would change"
 
 
 def test_a_bare_onnx_file_with_other_outputs_than_classes_is_refused(tmp_path: Path) -> None:

@@ -160,3 +160,30 @@ def test_weights_listed_as_inputs_are_weights(tmp_path: Path) -> None:
     model = classifier(13)
     model.graph.input.insert(0, helper.make_tensor_value_info("w", TensorProto.FLOAT, [2, 1, 3, 3]))
     assert [item.name for item in read_onnx(saved(model, tmp_path)).graph.input] == ["x"]
+
+
+def ending_in(node: onnx.NodeProto) -> onnx.ModelProto:
+    """The classifier with one more node, from its "logits" to its output "y"."""
+    model = classifier()
+    model.graph.node[-1].output[0] = "logits"
+    model.graph.node.append(node)
+    return model
+
+
+@pytest.mark.parametrize(("operator", "axis"), [("Softmax", -1), ("Softmax", 1), ("LogSoftmax", -1)])
+def test_a_softmax_at_the_end_is_taken_off_so_that_the_engine_s_own_is_the_only_one(
+    tmp_path: Path, operator: str, axis: int
+) -> None:
+    last = helper.make_node(operator, ["logits"], ["y"], axis=axis)
+    frames = np.random.default_rng(1).standard_normal((2, 1, 32, 32)).astype(np.float32)
+    expected, got = (
+        open_backend("onnxruntime", model.SerializeToString(), threads=1).run({"x": frames})["y"]
+        for model in (classifier(), read_onnx(saved(ending_in(last), tmp_path)))
+    )
+    assert np.abs(got - expected).max() < 1e-6
+    assert expected.min() < 0, "logits, not probabilities"
+
+
+def test_any_other_ending_stays(tmp_path: Path) -> None:
+    model = ending_in(helper.make_node("Relu", ["logits"], ["y"]))
+    assert read_onnx(saved(model, tmp_path)).graph.node[-1].op_type == "Relu"
