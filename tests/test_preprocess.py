@@ -95,7 +95,9 @@ def test_transparency_and_a_lone_last_axis_change_nothing(preprocess: Preprocess
 # --- bit depth
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0, 0), (128, 0), (129, 1), (257, 1), (32896, 128), (65535, 255)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, 0), (128, 0), (129, 1), (257, 1), (32896, 128), (51400, 200), (65535, 255)]
+)
 def test_16_bit_pixels_become_8_bit_by_rounding_to_the_nearest_of_257_steps(value: int, expected: int) -> None:
     assert level(SAME, flat(value, kind=np.uint16)) == expected
     assert SAME.resize(flat(value, kind=np.uint16)).dtype == np.uint8
