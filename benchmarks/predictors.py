@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeneuro.benchmarks.scoring import Probabilities
 from edgeneuro.data.split import Split
-from edgeneuro.errors import InputError, ModelFileError
+from edgeneuro.errors import BackendError, InputError, ModelFileError
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime import Engine, open_engine
 from edgeneuro.runtime.backends import open_backend
@@ -129,13 +129,15 @@ def _checkpoint(folder: Path, threads: int | None) -> Predictor:
 
 def _onnx(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
     """A bare file names neither its classes nor its preprocessing: what is assumed is said in flags and notes."""
-    backend = open_backend("onnxruntime", path.read_bytes(), threads=threads)
+    with _named(path):
+        backend = open_backend("onnxruntime", path.read_bytes(), threads=threads)
     stack.callback(backend.close)
     preprocess = _assumed_preprocess(path, backend.inputs)
     entry, output = backend.inputs[0].name, backend.outputs[0].name
 
     def predict(frame: Frame) -> FrameResult:
-        logits = backend.run({entry: preprocess(frame)[None]})[output]
+        with _named(path):
+            logits = backend.run({entry: preprocess(frame)[None]})[output]
         if logits.ndim != 2:
             raise ModelFileError(f"{path}: output {output!r} has shape {logits.shape}, expected (batch, class)")
         return FrameResult(probabilities=_probabilities(logits)[0])
@@ -153,6 +155,18 @@ def _onnx(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
             "It does not say what it was trained on: all rows were used, seen or not.",
         ),
     )
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A BackendError gives advice for engines; about a bare file it becomes a ModelFileError that names the file."""
+    try:
+        yield
+    except BackendError as error:
+        reason = str(error).partition("; ")[0]
+        raise ModelFileError(
+            f"{path}: {reason}; export it again with a free batch, standard operators and the weights inside"
+        ) from error
 
 
 def _probabilities(outputs: Array) -> Probabilities:

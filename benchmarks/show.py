@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeneuro.benchmarks.accuracy import Evaluation, LeftOut
-from edgeneuro.benchmarks.latency import CLAIMED_SHARE, DUAL_INPUT, Benchmark, EngineReport
+from edgeneuro.benchmarks.latency import CLAIMED_SHARE, DUAL_INPUT, DUAL_MODEL, Benchmark, EngineReport
 from edgeneuro.benchmarks.protocol import Ratio
 from edgeneuro.benchmarks.scoring import FRAME, Level, Scores
 from edgeneuro.manifest import Interval
@@ -34,7 +34,7 @@ def show_evaluation(done: Evaluation, console: Console) -> None:
     """One table a level, then what a reader must know before trusting it."""
     data = done.data
     console.print(f"{done.name} ({done.model}) on {data.name}: {data.frames} frames of {data.groups} groups")
-    for line in left_out_lines(done.left_out):
+    for line in left_out_lines(done.left_out, done.protocol):
         console.print(line)
     for level in done.levels:
         _show_level(level, done, console)
@@ -46,13 +46,11 @@ def show_evaluation(done: Evaluation, console: Console) -> None:
         console.print(f"note: {note}")
 
 
-def left_out_lines(left_out: LeftOut) -> Iterator[str]:
+def left_out_lines(left_out: LeftOut, protocol: str | None) -> Iterator[str]:
     """How many rows were not used, and why; nothing where all were."""
     if left_out.frames:
-        yield (
-            f"left out: {left_out.frames} frames of {left_out.groups} groups that training, validation or calibration "
-            "has seen"
-        )
+        groups = "" if protocol == "leaky" else f" of {left_out.groups} groups"  # leaky: their other frames are used
+        yield f"left out: {left_out.frames} frames{groups} that training, validation or calibration has seen"
     if left_out.unlabelled:
         yield f"left out: {left_out.unlabelled} frames without a label"
     for reason, rows in left_out.dropped.items():
@@ -111,7 +109,7 @@ def _show_engine(engine: EngineReport, done: Benchmark, console: Console) -> Non
         f"{engine.name} ({engine.model}): input {engine.input}, {engine.compute.params:,} parameters, "
         f"{engine.compute.macs:,} MACs a frame, {engine.bytes:,} bytes"
     )
-    if engine.model in MODELS:  # the claim is about muscle-ultrasound classifiers, not about a file of the user's own
+    if engine.model in MODELS and engine.model != DUAL_MODEL:  # the claim is not about a file of the user's own
         _show_share(engine, done, console)
     for graph in engine.graphs:
         counted = f"{graph.graph.int8_convolutions} of {graph.graph.convolutions} convolutions in INT8"
@@ -139,8 +137,14 @@ def _show_share(engine: EngineReport, done: Benchmark, console: Console) -> None
         f"{engine.compute.macs / 1e6:,.2f} M MACs are {100 * engine.dual_share:.4f} % of the dual-branch network's "
         f"{done.dual_macs / 1e6:,.1f} M ({done.dual_source}); Tan et al. 2024 claim {100 * CLAIMED_SHARE:g} %"
     )
-    if not engine.input.endswith(DUAL_INPUT):
-        console.print(f"note: not like for like, the dual-branch network's count is for {DUAL_INPUT} px")
+    dual_size = next((_size(other.input) for other in done.engines if other.model == DUAL_MODEL), DUAL_INPUT)
+    if _size(engine.input) != dual_size:
+        console.print(f"note: not like for like, the dual-branch network's count is for {dual_size} px")
+
+
+def _size(shape: str) -> str:
+    """ "224 x 224" of "1 x 224 x 224"."""
+    return shape.partition(" x ")[2]
 
 
 def _ratio(ratio: Ratio) -> str:

@@ -159,6 +159,23 @@ def test_a_bare_onnx_file_with_other_outputs_than_classes_is_refused(tmp_path: P
         evaluate(opened, flat_data(("dark", "bright")))
 
 
+def test_a_bare_onnx_file_that_cannot_be_run_is_named(tmp_path: Path) -> None:
+    model = onnx.load_from_string(tiny_onnx())
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(model, str(tmp_path / "four.onnx"))
+    with (
+        open_predictor(tmp_path / "four.onnx") as opened,
+        pytest.raises(ModelFileError, match=r"four\.onnx: onnxruntime: failed to run .*; export it again"),
+    ):
+        evaluate(opened, flat_data())
+    (tmp_path / "junk.onnx").write_bytes(b"junk")
+    with (
+        pytest.raises(ModelFileError, match=r"junk\.onnx: onnxruntime .*: refuses the graph"),
+        open_predictor(tmp_path / "junk.onnx"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(("name", "says"), [("none.edge", "does not exist"), ("notes.txt", "is no .edge file")])
 def test_what_is_no_model_is_refused(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "notes.txt").touch()
@@ -200,7 +217,9 @@ def test_the_table_names_the_leaky_protocol_on_every_line_of_numbers(
     engine = write_bundle(tmp_path / "a.edge", tiny_manifest(split=split))
     folder = write_folder(tmp_path / "frames", data)
     assert main(["evaluate", str(engine), "--data", str(folder)]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "[" in line and "left out" not in line]
+    printed = capsys.readouterr().out.splitlines()
+    assert "left out: 1 frames that training, validation or calibration has seen" in printed
+    lines = [line for line in printed if "[" in line]
     assert len(lines) == 6
     assert all("(leaky protocol)" in line for line in lines)
 

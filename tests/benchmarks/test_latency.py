@@ -72,6 +72,16 @@ def test_the_command_prints_a_document_that_its_schema_describes(
     Draft202012Validator(SCHEMA).validate(json.loads(capsys.readouterr().out))
 
 
+def test_a_dual_branch_engine_measured_beside_it_is_like_for_like(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    light, dual = write_engine(tmp_path / "a.edge"), write_engine(tmp_path / "b.edge", macs=300, model="myositis-dual")
+    assert main(["benchmark", str(light), str(dual), "--rounds", "1", "--warm-up", "0"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "0.00 M MACs are 1.0000 % of the dual-branch network's 0.0 M (manifest of the myositis-dual" in shown
+    assert shown.count("dual-branch network's") == 1 and "not like for like" not in shown
+
+
 def test_a_file_of_the_user_s_own_is_not_set_beside_the_dual_branch_network(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
