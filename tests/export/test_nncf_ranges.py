@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from edgeneuro.export.graph import convolutions
+from edgeneuro.export.graph import convolutions, initializers
 from edgeneuro.export.nncf_ranges import nncf_ranges
 from tests.export.conftest import Exported
 
@@ -46,10 +46,13 @@ def test_quantising_opens_no_connection_and_prints_nothing() -> None:
     assert done.stdout.startswith("RANGES ['x'")
 
 
-def test_only_biases_are_corrected_and_only_a_little(exported: Exported) -> None:
+def test_biases_are_corrected_by_little_and_only_where_that_is_asked_for(exported: Exported) -> None:
     _, biases = nncf_ranges(exported.graph, list(exported.frames))
-    names = {node.name for node in convolutions(exported.graph.graph)}
-    assert set(biases) <= names
+    constants = initializers(exported.graph.graph)
+    before = {node.name: constants[node.input[2]] for node in convolutions(exported.graph.graph)}
+    assert biases and set(biases) <= set(before)
+    shifts = {name: float(np.abs(np.array(bias) - before[name]).max()) for name, bias in biases.items()}
+    assert all(0.0 < shift < 0.2 for shift in shifts.values()), shifts  # of features with a deviation of about 1
     _, none = nncf_ranges(exported.graph, list(exported.frames), correct_bias=False)
     assert none == {}
 
