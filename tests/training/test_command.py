@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from edgeneuro.cli.main import main
 from edgeneuro.cli.train import parse_option
 from edgeneuro.training.run import STATE
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "train.schema.json"
 TRAIN = (sys.executable, "-c", "from edgeneuro.cli.main import run; run()", "train", "myositis", "--threads", "1")
 
 
@@ -38,6 +40,7 @@ def test_json_is_one_document_and_nothing_but_epochs_goes_to_standard_error(
     assert main(["train", "myositis", *source, "--image-size", "32", "--epochs", "2", "--threads", "1", "--json"]) == 0
     printed = capfd.readouterr()
     summary = json.loads(printed.out)
+    jsonschema.validate(summary, json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert (summary["model"], summary["protocol"], summary["simulated"]) == ("myositis", "grouped", False)
     assert [text[:9] for text in printed.err.splitlines()] == ["epoch   1", "epoch   2"]
 
