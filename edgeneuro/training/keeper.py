@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -127,9 +128,8 @@ class Keeper(Checkpoint):
                 trainer.should_stop = True
 
     def forget(self) -> None:
-        """Remove the state file; the run is finished."""
-        self.path.unlink()
-        self.path.parent.rmdir()
+        """Remove the state's folder, with what a killed run left there half-written; the run is finished."""
+        shutil.rmtree(self.path.parent)
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs, plus `run`."""

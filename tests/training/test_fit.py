@@ -144,8 +144,10 @@ def progress(done):
 train({tiny!r}, Path({str(tmp_path / "run")!r}), threads=1, progress=progress)
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    (tmp_path / "run" / STATE).with_name(".state.safetensors.abc.part").write_bytes(b"killed while writing")
     train(tiny, tmp_path / "run", threads=1, resume=True)
     assert same(weights(tmp_path / "run"), weights(whole))
+    assert not (tmp_path / "run" / STATE).parent.exists()
 
 
 def test_early_stopping_ends_a_run_and_a_resumed_run_ends_there_too(tiny: TrainSettings, tmp_path: Path) -> None:
