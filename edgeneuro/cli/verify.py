@@ -35,7 +35,7 @@ def command(
     if as_json:
         print_json({"ok": True, "error": None, **to_json(done)})
         return
-    print(f"{engine}: {done.members} members, {done.bytes:,} bytes, every hash matches the manifest")
+    print(f"{engine}: {done.members} members of {done.bytes:,} bytes in all, every hash matches the manifest")
     for graph in done.graphs:
         if graph.skipped is not None:
             print(f"{graph.path}: {graph.precision}, not run: {graph.skipped}")
