@@ -138,7 +138,7 @@ def _input_spec(model: FloatModel) -> TensorSpec:
     size = model.preprocess
     return TensorSpec(
         name=model.input_name,
-        shape=(-1, size.channels, size.height, size.width),
+        shape=(model.batch, size.channels, size.height, size.width),
         axes=("batch", "channel", "height", "width"),
         dtype="float32",
         unit="normalised grey value" if size.channels == 1 else "normalised colour value",
@@ -147,7 +147,7 @@ def _input_spec(model: FloatModel) -> TensorSpec:
 
 def _output_spec(model: FloatModel, classes: int) -> TensorSpec:
     return TensorSpec(
-        name=model.output_name, shape=(-1, classes), axes=("batch", "class"), dtype="float32", unit="logit"
+        name=model.output_name, shape=(model.batch, classes), axes=("batch", "class"), dtype="float32", unit="logit"
     )
 
 

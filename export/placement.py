@@ -8,7 +8,8 @@ in turn with the float graph; ratios within a round cancel what else the machine
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,35 +60,59 @@ def candidate_placements(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
 
 
 def search_placement(
-    model: onnx.ModelProto,
-    plan: Plan,
-    form: Form,
-    frames: Float32,
-    *,
-    threads: int | None,
-    budget_s: float,
+    model: onnx.ModelProto, plan: Plan, form: Form, frames: Float32, *, threads: int | None, budget_s: float
 ) -> tuple[Candidate, ...]:
     """All candidates, fastest first, measured one frame at a time.
 
-    form: the one this processor runs. frames: (frame, channel, height, width), cycled through while timing; all of them enter the error.
+    form: the one this processor runs. frames: (frame, channel, height, width), cycled through while timing; all of
+    them enter the error. budget_s: of the timing, in seconds.
     """
     placements = candidate_placements(model)
-    reference = open_backend(TARGET, model.SerializeToString(), threads=threads)
-    opened: dict[str, Backend] = {}
-    try:
-        for name, nodes in placements.items():
-            lowered = lower_for_onnxruntime(model, with_placement(plan, TARGET, nodes), form)
-            opened[name] = open_backend(TARGET, lowered.SerializeToString(), threads=threads)
+    with _opened(model, plan, form, placements, threads) as (reference, opened):
         errors = {name: _relative_error(reference, backend, frames) for name, backend in opened.items()}
         ratios = _time_ratios(reference, opened, frames, budget_s)
-    finally:
-        for backend in (reference, *opened.values()):
-            backend.close()
     measured = [
         Candidate(name=name, nodes=nodes, time_ratio=ratios[name], error=errors[name])
         for name, nodes in placements.items()
     ]
     return tuple(sorted(measured, key=lambda candidate: candidate.time_ratio))
+
+
+def time_again(
+    model: onnx.ModelProto,
+    plan: Plan,
+    form: Form,
+    candidate: Candidate,
+    frames: Float32,
+    *,
+    threads: int | None,
+    budget_s: float,
+) -> float:
+    """INT8 / float time of one candidate, alone with float, in fresh rounds.
+
+    The smallest of several noisy ratios is biased low, and graphs that take turns push each other out of the caches.
+    """
+    with _opened(model, plan, form, {candidate.name: candidate.nodes}, threads) as (reference, opened):
+        return _time_ratios(reference, opened, frames, budget_s)[candidate.name]
+
+
+@contextmanager
+def _opened(
+    model: onnx.ModelProto, plan: Plan, form: Form, placements: Mapping[str, tuple[str, ...]], threads: int | None
+) -> Iterator[tuple[Backend, dict[str, Backend]]]:
+    """The float graph and each lowered one, ready to run."""
+    with ExitStack() as stack:
+
+        def opened(graph: onnx.ModelProto) -> Backend:
+            return stack.enter_context(closing(open_backend(TARGET, graph.SerializeToString(), threads=threads)))
+
+        yield (
+            opened(model),
+            {
+                name: opened(lower_for_onnxruntime(model, with_placement(plan, TARGET, nodes), form))
+                for name, nodes in placements.items()
+            },
+        )
 
 
 def _relative_error(reference: Backend, backend: Backend, frames: Float32) -> float:

@@ -48,6 +48,12 @@ class FloatModel:
         return name
 
     @property
+    def batch(self) -> int:
+        """Frames the graph takes at once: -1 for any number, else the number a foreign file is fixed to."""
+        dim = self.graph.graph.input[0].type.tensor_type.shape.dim[0]
+        return int(dim.dim_value) if dim.HasField("dim_value") else -1
+
+    @property
     def output_name(self) -> str:
         """The graph's first output, (batch, class) logits."""
         name: str = self.graph.graph.output[0].name

@@ -16,9 +16,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgeneuro.data import open_data
-from edgeneuro.errors import CheckpointError, DataError, InputError, ModelFileError, OutputError, UsageError
+from edgeneuro.errors import CheckpointError, DataError, InputError, ModelFileError, OutputError, ShapeError, UsageError
 from edgeneuro.export import build as building
 from edgeneuro.export.build import BuildSettings, build_engine
+from edgeneuro.export.placement import Candidate
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.source import load_source
 from edgeneuro.manifest import Manifest
@@ -295,3 +296,29 @@ def test_a_graph_that_gives_no_row_of_logits_is_refused(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
     with pytest.raises(ModelFileError, match=r"output 'y'.*expected \(batch, class\)"):
         build_engine(str(path), tmp_path / "x.edge", settings=FLOAT)
+
+
+def test_a_foreign_graph_fixed_to_one_frame_says_so(exported: Exported, labelled: Path, tmp_path: Path) -> None:
+    path = onnx_file(exported, tmp_path)
+    graph = onnx.load(str(path))
+    for tensor in (graph.graph.input[0], graph.graph.output[0]):
+        tensor.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(graph, str(path))
+    out = tmp_path / "mine.edge"
+    manifest = build_engine(str(path), out, settings=FLOAT)
+    assert manifest.inputs[0].shape == (1, 1, 64, 64)
+    with open_engine(out) as engine:
+        assert engine(np.zeros((100, 120), np.uint8)).label == engine(np.zeros((100, 120), np.uint8)).label
+        with pytest.raises(ShapeError, match=r"got shape \(2, 1, 64, 64\), expected \(batch 1"):
+            engine.infer(np.zeros((2, 1, 64, 64), np.float32))
+
+
+def test_a_placement_that_is_not_faster_when_timed_again_is_dropped(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = Candidate(name="a lucky one", nodes=("any",), time_ratio=0.9, error=0.1)
+    monkeypatch.setattr("edgeneuro.export.calibrate.search_placement", lambda *_, **__: (best,))
+    monkeypatch.setattr("edgeneuro.export.calibrate.time_again", lambda *_, **__: 1.1)
+    manifest = build_engine(str(checkpoint), tmp_path / "slow.edge", settings=INT8)
+    assert manifest.precision == "fp32"
+    assert any("the fastest, a lucky one, takes 1.10 of the float time" in note for note in manifest.notes)
