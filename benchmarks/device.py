@@ -87,7 +87,7 @@ def summary() -> str:
     build = read("build_time")["rows"][0]
     return "\n".join(
         [
-            table(latency["rows"], latency["columns"]),
+            table(latency["rows"], COLUMNS),
             "",
             (
                 f"{context['model']}; {context['params']:,} parameters, {context['macs']:,} MACs, "
