@@ -22,8 +22,9 @@ from edgeneuro.errors import DataError, InputError, ModelFileError
 from edgeneuro.models.build import build_model
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Frame
-from edgeneuro.training.checkpoint import CheckpointConfig, write_checkpoint
+from edgeneuro.training.checkpoint import write_checkpoint
 from tests.benchmarks.frames import LEVELS, flat_data, split_of
+from tests.checkpoints import checkpoint_config
 from tests.runtime.bundles import PHANTOM, tiny_calibration, tiny_graph, tiny_manifest, tiny_onnx, write_bundle
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/evaluate.schema.json").read_text())
@@ -242,24 +243,6 @@ HALVED = Preprocess(height=32, width=32, std=(0.5,))
 def write_random_checkpoint(folder: Path, data: DataSet, split: Split) -> torch.nn.Module:
     torch.manual_seed(0)
     network = build_model("myositis", classes=3, channels=1)
-    config = CheckpointConfig(
-        model="myositis",
-        options={},
-        classes=data.classes,
-        channels=1,
-        preprocess=HALVED,
-        trained_on=PHANTOM,
-        protocol="grouped",
-        fold=0,
-        seed=0,
-        epochs=1,
-        patience=1,
-        batch_size=2,
-        learning_rate=1e-3,
-        best_epoch=0,
-        data="phantom",
-        label_column=None,
-        group_column=None,
-    )
+    config = checkpoint_config(classes=data.classes, preprocess=HALVED, trained_on=PHANTOM, data="phantom")
     write_checkpoint(folder, network=network, config=config, metrics={}, split=split)
     return network.eval()

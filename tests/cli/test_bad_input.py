@@ -20,7 +20,7 @@ from onnx import helper
 from edgeneuro.cli.main import main
 from edgeneuro.data.split import Split
 from edgeneuro.files import canonical_json
-from edgeneuro.manifest import SCHEMA, DataIdentity
+from edgeneuro.manifest import SCHEMA
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.container import serialise
 from tests.data.folders import png, speckle, write_frames, write_table
@@ -280,25 +280,10 @@ def test_an_onnx_file_that_cannot_be_built_says_why(
 def checkpoint(tmp_path: Path) -> Path:
     """A checkpoint folder that promises three classes and holds a network of two."""
     from edgeneuro.models.build import build_model
-    from edgeneuro.training.checkpoint import CheckpointConfig, write_checkpoint
+    from edgeneuro.training.checkpoint import write_checkpoint
+    from tests.checkpoints import checkpoint_config
 
-    config = CheckpointConfig(
-        model="myositis",
-        options={},
-        classes=CLASSES,
-        channels=1,
-        preprocess=Preprocess(height=SIDE, width=SIDE),
-        trained_on=DataIdentity(name="made up", licence="CC0", simulated=False, frames=4, groups=2),
-        protocol="grouped",
-        fold=0,
-        seed=0,
-        epochs=1,
-        patience=1,
-        batch_size=2,
-        learning_rate=1e-3,
-        best_epoch=0,
-        data="made up",
-    )
+    config = checkpoint_config(classes=CLASSES, preprocess=Preprocess(height=SIDE, width=SIDE))
     split = Split(protocol="grouped", fold=0, seed=0, salt="s", training=(), validation=(), test=())
     network = build_model("myositis", classes=2, channels=1)
     write_checkpoint(tmp_path / "run", network=network, config=config, metrics={}, split=split)

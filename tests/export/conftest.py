@@ -21,7 +21,8 @@ from edgeneuro.manifest import DataIdentity
 from edgeneuro.models.build import build_model
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Float32
-from edgeneuro.training.checkpoint import CheckpointConfig, write_checkpoint
+from edgeneuro.training.checkpoint import write_checkpoint
+from tests.checkpoints import checkpoint_config
 
 SIDE = 64
 CLASSES = ("bright", "dark", "striped")
@@ -85,21 +86,10 @@ def checkpoint(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("checkpoint")
     data = open_data(str(labelled))
     split = make_split(data, fold=0, seed=0)
-    config = CheckpointConfig(
-        model="myositis",
-        options={},
+    config = checkpoint_config(
         classes=data.classes,
-        channels=1,
         preprocess=Preprocess(height=SIDE, width=SIDE, mean=(0.45,), std=(0.2,)),
-        trained_on=DataIdentity(name=data.name, licence="CC0-1.0", simulated=False, frames=24, groups=12),
-        protocol="grouped",
-        fold=0,
-        seed=0,
-        epochs=1,
-        patience=1,
-        batch_size=8,
-        learning_rate=1e-3,
-        best_epoch=0,
+        trained_on=DataIdentity.of(data),
         data=str(labelled),
     )
     write_checkpoint(folder, network=stanet(), config=config, metrics={}, split=split)

@@ -9,11 +9,9 @@ import torch
 
 from edgeneuro.data.split import Split
 from edgeneuro.errors import CheckpointError
-from edgeneuro.manifest import DataIdentity
 from edgeneuro.models.build import build_model
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.training.checkpoint import (
-    CheckpointConfig,
     load_model,
     packaged,
     read_config,
@@ -21,23 +19,10 @@ from edgeneuro.training.checkpoint import (
     read_split,
     write_checkpoint,
 )
+from tests.checkpoints import checkpoint_config
 
-CONFIG = CheckpointConfig(
-    model="myositis",
-    options={"attention": "none"},
-    classes=("a", "b"),
-    channels=1,
-    preprocess=Preprocess(height=64, width=64, mean=(0.25,), std=(0.1,)),
-    trained_on=DataIdentity(name="made up", licence="CC0", simulated=False, frames=4, groups=2),
-    protocol="grouped",
-    fold=0,
-    seed=0,
-    epochs=1,
-    patience=1,
-    batch_size=2,
-    learning_rate=1e-3,
-    best_epoch=0,
-    data="made up",
+CONFIG = checkpoint_config(
+    options={"attention": "none"}, preprocess=Preprocess(height=64, width=64, mean=(0.25,), std=(0.1,))
 )
 SPLIT = Split(protocol="grouped", fold=0, seed=0, salt="s", training=("1",), validation=("2",), test=("3",))
 
