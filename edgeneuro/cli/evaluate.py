@@ -46,8 +46,8 @@ def command(
     from edgeneuro.cli.options import err, out, print_json, tracked
     from edgeneuro.data import open_data
 
-    dataset = open_data(data, label_column=label_column, group_column=group_column)
     with open_predictor(model, threads=threads) as predictor:
+        dataset = open_data(data, label_column=label_column, group_column=group_column)
         done = evaluate(predictor, dataset, by=by, seed=seed, track=tracked("frames", quiet=quiet))
     if as_json:
         print_json(done.document())

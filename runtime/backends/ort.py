@@ -8,6 +8,7 @@ from typing import Any
 import onnxruntime as ort
 
 from edgeneuro.errors import BackendError
+from edgeneuro.runtime.onnx_wire import has_outside_weights
 from edgeneuro.spec import Array, TensorSpec
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64"}
@@ -22,6 +23,7 @@ class OrtBackend:
     """
 
     def __init__(self, model: bytes, *, threads: int | None = None) -> None:
+        _refuse_outside_weights(model)
         options = ort.SessionOptions()
         options.log_severity_level = 3  # errors only: they come back as exceptions anyway
         if threads is not None:
@@ -55,6 +57,21 @@ class OrtBackend:
     def close(self) -> None:
         """Release the session; a second call does nothing."""
         self.session = None
+
+
+def _refuse_outside_weights(model: bytes) -> None:
+    """Bytes that were verified must be all there is: a graph may not name files to read weights from."""
+    try:
+        outside = has_outside_weights(model)
+    except ValueError as error:
+        raise BackendError(
+            f"onnxruntime {ort.__version__}: refuses the graph (not ONNX: {error}); build the engine again"
+        ) from error
+    if outside:
+        raise BackendError(
+            f"onnxruntime {ort.__version__}: refuses the graph (it keeps weights in another file); save it with the "
+            "weights inside, or build an engine from it with `edgeneuro build-engine`"
+        )
 
 
 def _spec(node: Any) -> TensorSpec:
