@@ -28,7 +28,7 @@ class Graph:
 
     path: member of the bundle. requires: what the processor must offer ("x86_64", "vnni"), empty for any.
     convolutions: in the float graph; int8_convolutions: how many of them the backend's own optimised graph
-    runs in INT8. kept_float: names of the layers the plan leaves in float. tolerance: largest absolute
+    runs in INT8. kept_float: convolutions the plan leaves in float -> why. tolerance: largest absolute
     difference from golden.npz allowed at start-up, on any output element.
     """
 
@@ -38,7 +38,7 @@ class Graph:
     requires: tuple[str, ...] = ()
     convolutions: int
     int8_convolutions: int = 0
-    kept_float: tuple[str, ...] = ()
+    kept_float: Mapping[str, str] = field(default_factory=dict)
     tolerance: float
 
 

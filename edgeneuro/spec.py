@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ Frame = NDArray[Any]
 """(height, width) grey or (height, width, 3) RGB, uint8 or uint16."""
 
 Float32 = NDArray[np.float32]
+
+Feed: TypeAlias = Mapping[str, Array]
+"""The network's inputs for one frame by name, each with a leading batch axis of size 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
