@@ -14,33 +14,32 @@ import onnx
 
 from edgeneuro.calibration.ranges import Range
 from edgeneuro.export import graph as graphs
-from edgeneuro.spec import Float32
+from edgeneuro.spec import Feed
 
 METHOD = "NNCF mean min-max ranges with fast bias correction"
 """NNCF's default for activations: smallest and largest value of each frame, averaged over frames."""
 
 
 def nncf_ranges(
-    model: onnx.ModelProto, frames: Sequence[Float32], *, correct_bias: bool = True
+    model: onnx.ModelProto, feeds: Sequence[Feed], *, correct_bias: bool = True
 ) -> tuple[dict[str, Range], dict[str, tuple[float, ...]]]:
     """Ranges of the tensors NNCF quantises, and the biases it corrects, by names of `model`.
 
-    frames: preprocessed inputs, each (channel, height, width). Only statistics are taken from NNCF; its Q/DQ graph
+    feeds: the network's inputs, one frame each. Only statistics are taken from NNCF; its Q/DQ graph
     is thrown away, because no single graph is right and fast on every target.
     """
     nncf = _import_nncf()
     from nncf.common.quantization.structs import QuantizationScheme
     from nncf.quantization.advanced_parameters import QuantizationParameters
 
-    name = model.graph.input[0].name
     scheme = QuantizationParameters
     with _quiet():
         quantized = nncf.quantize(
             onnx.ModelProto.FromString(model.SerializeToString()),
-            nncf.Dataset(list(frames), lambda frame: {name: frame[None]}),
+            nncf.Dataset(list(feeds), dict),
             preset=nncf.QuantizationPreset.MIXED,
             target_device=nncf.TargetDevice.ANY,
-            subset_size=len(frames),
+            subset_size=len(feeds),
             fast_bias_correction=True,
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 overflow_fix=nncf.OverflowFix.DISABLE,  # its default halves the first layer's weights for old CPUs

@@ -60,8 +60,8 @@ class _Doubler:
 
 def test_collected_ranges_do_not_depend_on_batch_size_or_order() -> None:
     frames = np.random.default_rng(0).standard_normal((12, 2)).astype(np.float32)
-    one_by_one = min_max_ranges(_Doubler(), (frame[None] for frame in frames))
-    in_fours = min_max_ranges(_Doubler(), np.split(frames[::-1], 3))
+    one_by_one = min_max_ranges(_Doubler(), ({"x": frame[None]} for frame in frames))
+    in_fours = min_max_ranges(_Doubler(), [{"x": batch} for batch in np.split(frames[::-1], 3)])
     assert one_by_one == in_fours
     assert one_by_one["double"] == Range(2 * float(frames.min()), 2 * float(frames.max()))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeneuro.export.graph import convolutions, initializers
 from edgeneuro.export.nncf_ranges import nncf_ranges
+from edgeneuro.spec import Feed
 from tests.export.conftest import Exported
 
 BLOCKED = """
@@ -34,9 +35,13 @@ graph = helper.make_graph(
     [numpy_helper.from_array(weight, "w")],
 )
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-ranges, _ = nncf_ranges(model, [np.ones((1, 16, 16), np.float32)] * 3)
+ranges, _ = nncf_ranges(model, [{"x": np.ones((1, 1, 16, 16), np.float32)}] * 3)
 print("RANGES", sorted(ranges), flush=True)
 """
+
+
+def feeds(exported: Exported) -> list[Feed]:
+    return [{"image": frame[None]} for frame in exported.frames]
 
 
 def test_quantising_opens_no_connection_and_prints_nothing() -> None:
@@ -47,18 +52,18 @@ def test_quantising_opens_no_connection_and_prints_nothing() -> None:
 
 
 def test_biases_are_corrected_by_little_and_only_where_that_is_asked_for(exported: Exported) -> None:
-    _, biases = nncf_ranges(exported.graph, list(exported.frames))
+    _, biases = nncf_ranges(exported.graph, feeds(exported))
     constants = initializers(exported.graph.graph)
     before = {node.name: constants[node.input[2]] for node in convolutions(exported.graph.graph)}
     assert biases and set(biases) <= set(before)
     shifts = {name: float(np.abs(np.array(bias) - before[name]).max()) for name, bias in biases.items()}
     assert all(0.0 < shift < 0.2 for shift in shifts.values()), shifts  # of features with a deviation of about 1
-    _, none = nncf_ranges(exported.graph, list(exported.frames), correct_bias=False)
+    _, none = nncf_ranges(exported.graph, feeds(exported), correct_bias=False)
     assert none == {}
 
 
 def test_ranges_do_not_depend_on_the_order_of_frames(exported: Exported) -> None:
-    forward, _ = nncf_ranges(exported.graph, list(exported.frames))
-    backward, _ = nncf_ranges(exported.graph, list(exported.frames[::-1]))
+    forward, _ = nncf_ranges(exported.graph, feeds(exported))
+    backward, _ = nncf_ranges(exported.graph, feeds(exported)[::-1])
     for tensor, limits in forward.items():
         assert np.allclose([limits.low, limits.high], [backward[tensor].low, backward[tensor].high], rtol=1e-5), tensor
