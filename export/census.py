@@ -1,13 +1,19 @@
-"""What ONNX Runtime really runs: node types of its own optimised graph."""
+"""What a runtime really runs: read from its own optimised graph, never from the file it was given."""
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import onnx
 import onnxruntime
+
+from edgeneuro.runtime.backends import open_backend
+
+_OPENVINO_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
 def optimized_node_types(model: bytes) -> Counter[str]:
@@ -22,5 +28,28 @@ def optimized_node_types(model: bytes) -> Counter[str]:
 
 
 def int8_convolutions(model: bytes) -> int:
-    """How many convolutions run in INT8."""
+    """How many convolutions ONNX Runtime runs in INT8."""
     return optimized_node_types(model)["QLinearConv"]
+
+
+def openvino_int8_convolutions(model: bytes) -> int:
+    """How many convolutions OpenVINO runs in INT8 on this CPU.
+
+    Raises BackendError: openvino is not installed, or refuses the graph.
+    """
+    return sum(
+        count
+        for (kind, precision), count in openvino_layers(model).items()
+        if kind in _OPENVINO_CONVOLUTIONS and precision in ("i8", "u8")
+    )
+
+
+def openvino_layers(model: bytes) -> Counter[tuple[str, str]]:
+    """(layer type, precision of its input, e.g. "u8" or "f32") -> count in the graph OpenVINO executes."""
+    with closing(open_backend("openvino", model, threads=1)) as backend:
+        nodes = cast(Any, backend).compiled.get_runtime_model().get_ops()
+        return Counter((_info(node, "layerType"), _info(node, "runtimePrecision")) for node in nodes)
+
+
+def _info(node: Any, key: str) -> str:
+    return str(node.rt_info[key].astype(str))

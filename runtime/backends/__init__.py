@@ -11,11 +11,13 @@ from edgeneuro.spec import Array, TensorSpec
 
 BACKENDS: Mapping[str, str] = {
     "onnxruntime": "edgeneuro.runtime.backends.ort:OrtBackend",
+    "openvino": "edgeneuro.runtime.backends.openvino:OpenVinoBackend",
 }
 """Name -> "module:Class". Named, not imported: a device loads only the library it runs."""
 
 REMEDIES: Mapping[str, str] = {
     "onnxruntime": "pip install onnxruntime",
+    "openvino": "pip install 'edgeneuro[openvino]'",
 }
 """What to do where the library behind a backend is missing."""
 

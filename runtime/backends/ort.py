@@ -8,31 +8,34 @@ from typing import Any
 import onnxruntime as ort
 
 from edgeneuro.errors import BackendError
-from edgeneuro.runtime.onnx_wire import has_outside_weights
+from edgeneuro.runtime.backends.common import first_line, refuse_outside_weights
 from edgeneuro.spec import Array, TensorSpec
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64"}
 
 
 class OrtBackend:
-    """A graph opened by ONNX Runtime's CPU provider with all graph optimisations.
+    """A graph opened by ONNX Runtime's CPU provider, by default with all graph optimisations.
 
+    optimise: False runs every node as the file says it: Q/DQ to the letter, slowly.
     session: the library's own object, None once closed. Several threads wait for the next call by spinning, which is
     the library's default: the shortest latency, at the price of busy cores between frames. One thread never spins.
     One `run` may follow another from any thread, and they may overlap: a session keeps no state between calls.
     """
 
-    def __init__(self, model: bytes, *, threads: int | None = None) -> None:
-        _refuse_outside_weights(model)
+    def __init__(self, model: bytes, *, threads: int | None = None, optimise: bool = True) -> None:
+        refuse_outside_weights(model, f"onnxruntime {ort.__version__}")
         options = ort.SessionOptions()
         options.log_severity_level = 3  # errors only: they come back as exceptions anyway
+        if not optimise:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
             session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's errors share no base class of their own
             raise BackendError(
-                f"onnxruntime {ort.__version__}: refuses the graph ({_first_line(error)}); "
+                f"onnxruntime {ort.__version__}: refuses the graph ({first_line(error)}); "
                 "build the engine again, or install a newer onnxruntime"
             ) from error
         self.inputs = tuple(_spec(node) for node in session.get_inputs())
@@ -49,7 +52,7 @@ class OrtBackend:
             values = session.run(self._names, feeds)
         except Exception as error:
             raise BackendError(
-                f"onnxruntime: failed to run the graph ({_first_line(error)}); "
+                f"onnxruntime: failed to run the graph ({first_line(error)}); "
                 "run `edgeneuro verify` on the engine and `edgeneuro doctor` on this machine"
             ) from error
         return dict(zip(self._names, values, strict=True))
@@ -57,21 +60,6 @@ class OrtBackend:
     def close(self) -> None:
         """Release the session; a second call does nothing."""
         self.session = None
-
-
-def _refuse_outside_weights(model: bytes) -> None:
-    """Bytes that were verified must be all there is: a graph may not name files to read weights from."""
-    try:
-        outside = has_outside_weights(model)
-    except ValueError as error:
-        raise BackendError(
-            f"onnxruntime {ort.__version__}: refuses the graph (not ONNX: {error}); build the engine again"
-        ) from error
-    if outside:
-        raise BackendError(
-            f"onnxruntime {ort.__version__}: refuses the graph (it keeps weights in another file); save it with the "
-            "weights inside, or build an engine from it with `edgeneuro build-engine`"
-        )
 
 
 def _spec(node: Any) -> TensorSpec:
@@ -84,7 +72,3 @@ def _spec(node: Any) -> TensorSpec:
         dtype=_NUMPY_NAMES.get(kind, kind),
         unit="unknown",
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
