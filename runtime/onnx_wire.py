@@ -1,6 +1,6 @@
-"""Does an ONNX graph keep weights in another file? Read from its protobuf bytes, since a device has no onnx package.
+"""What must be known of an ONNX graph before a library sees it, read from its protobuf bytes.
 
-ONNX Runtime given bytes would open such a file beside the working folder, before 1.24 even by absolute path: weights
+A device has no onnx package. Does a graph keep weights in another file? ONNX Runtime given bytes would open such a file beside the working folder, before 1.24 even by absolute path: weights
 that no hash of the bundle covers. Wire format: protobuf.dev/programming-guides/encoding; field numbers: onnx.proto.
 """
 
@@ -20,12 +20,28 @@ _FIELDS: Mapping[str, Mapping[int, str]] = {
 """Message -> field number -> message inside that may hold tensors."""
 
 _EXTERNAL_DATA = 13  # of TensorProto: where its values lie
+_NAME, _OPERATOR, _DOMAIN = 3, 4, 7  # of NodeProto
+_STANDARD = ("", "ai.onnx")
 _MAX_DEPTH = 100  # protobuf's own limit of nesting
 
 
 def has_outside_weights(model: bytes) -> bool:
     """Whether any tensor of the graph, its subgraphs and functions is kept outside. Raises ValueError: not protobuf."""
     return _search(memoryview(model), "model", 0)
+
+
+def standard_operators(model: bytes) -> list[tuple[str, str]]:
+    """(node name, operator) of the graph's own nodes of the standard domain, in order, subgraphs apart."""
+    fields = [
+        {number: bytes(value).decode() for number, value in _messages(node) if number in (_NAME, _OPERATOR, _DOMAIN)}
+        for graph in _of(memoryview(model), 7)
+        for node in _of(graph, 1)
+    ]
+    return [(node.get(_NAME, ""), node.get(_OPERATOR, "")) for node in fields if node.get(_DOMAIN, "") in _STANDARD]
+
+
+def _of(data: memoryview, field: int) -> Iterator[memoryview]:
+    return (content for number, content in _messages(data) if number == field)
 
 
 def _search(data: memoryview, kind: str, depth: int) -> bool:
