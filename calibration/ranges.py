@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+from edgeneuro.errors import InputError
 from edgeneuro.spec import Array, Float32
+
+Activations: TypeAlias = Literal["unsigned", "signed", "symmetric", "by_sign"]
+"""How a target wants activations in 8 bits: UINT8 with any zero point; the same shifted by 128 to INT8; INT8 with zero
+point 0; or zero point 0 in UINT8 where no value is negative, else in INT8."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,29 @@ def unsigned_parameters(limits: Range) -> tuple[np.float32, np.uint8]:
     if not scale > np.finfo(np.float32).tiny:  # a tensor that was zero throughout: any scale represents it
         return np.float32(1.0), np.uint8(0)
     return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
+
+
+def activation_parameters(limits: Range, activations: Activations) -> tuple[np.float32, np.uint8 | np.int8]:
+    """Scale and zero point of one tensor; the zero point's type is the tensor's. x = scale (q - zero point).
+
+    "signed" represents exactly what "unsigned" does. "symmetric" uses -127..127 of a scale of largest magnitude / 127,
+    as TensorRT does. Raises InputError for an unknown kind.
+    """
+    if activations == "unsigned":
+        return unsigned_parameters(limits)
+    if activations == "signed":
+        scale, zero_point = unsigned_parameters(limits)
+        return scale, np.int8(int(zero_point) - 128)
+    if activations == "by_sign" and limits.low >= 0.0:
+        return _scale(limits.high, 255), np.uint8(0)
+    if activations in ("symmetric", "by_sign"):
+        return _scale(max(abs(limits.low), abs(limits.high)), 127), np.int8(0)
+    raise InputError(f"activations: got {activations!r}, expected unsigned, signed, symmetric or by_sign")
+
+
+def _scale(largest: float, steps: int) -> np.float32:
+    scale = np.float32(max(largest, 0.0) / steps)
+    return scale if scale > np.finfo(np.float32).tiny else np.float32(1.0)
 
 
 def weight_scales(weights: Float32, limit: int) -> Float32:

@@ -15,11 +15,20 @@ from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import from_json, to_json
 from edgeneuro.spec import TensorSpec
 
-SCHEMA = 1
-"""Raised when a field changes meaning."""
+SCHEMA = 2
+"""Raised when a field changes meaning. 2: tasks other than classification; golden.npz holds every input by name."""
 
-Precision = Literal["fp32", "fp16", "int8"]
-Task = Literal["classification"]
+Precision = Literal["fp32", "fp16", "int8", "mixed"]
+Task = Literal["classification", "segmentation", "tensors"]
+"""What the first output is: (batch, class) logits, of which one class is right; (batch, class or 1, height, width) logits
+of every pixel; or anything, given back as it is."""
+
+PRIMARY_METRICS: Mapping[Task, str] = {
+    "classification": "balanced_accuracy",
+    "segmentation": "dice",
+    "tensors": "output_error",
+}
+"""What a graph of each task is judged by, where the model table does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +38,8 @@ class Graph:
     path: member of the bundle. requires: what the processor must offer ("x86_64", "vnni"), empty for any.
     convolutions: in the float graph; int8_convolutions: how many of them the backend's own optimised graph
     runs in INT8. kept_float: convolutions the plan leaves in float -> why. tolerance: largest absolute
-    difference from golden.npz allowed at start-up, on any output element.
+    difference from golden.npz allowed at start-up, on any output element. checked: whether the golden outputs come from
+    the backend itself, or from an exact emulation because it could not run where the bundle was built.
     """
 
     path: str
@@ -40,6 +50,7 @@ class Graph:
     int8_convolutions: int = 0
     kept_float: Mapping[str, str] = field(default_factory=dict)
     tolerance: float
+    checked: Literal["run", "emulated"] = "run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +77,8 @@ class DataIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Which frames fixed the ranges. bit_depths, sides in px: what the calibration frames had; others are flagged.
+    """Which frames fixed the ranges. bit_depths, sides in px: what the calibration frames had; others are flagged. Of
+    arrays, which are no frames, there are no bit depths, and the sides are 0.
 
     identity: SHA-256 over the calibration tensors in order.
     """
@@ -118,7 +130,9 @@ class Manifest:
     """Everything a device needs to know; `files` maps every other member to its SHA-256.
 
     provenance: sha256 of what the bundle was made from, and settings, by name. tools: library versions.
-    primary_metric: key in edgeneuro.metrics. precision: what the user asked for, as delivered.
+    primary_metric: key in edgeneuro.metrics, or "output_error" for tensors. precision: what the user asked for, as
+    delivered. classes: by number; of a segmentation the name of each value of the mask, 0 first, the background; empty
+    for tensors. preprocess: None for a network that takes arrays, each input as it is.
     """
 
     schema: int = SCHEMA
@@ -129,7 +143,7 @@ class Manifest:
     primary_metric: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    preprocess: Preprocess
+    preprocess: Preprocess | None
     graphs: tuple[Graph, ...]
     compute: Compute
     trained_on: DataIdentity | None
@@ -145,22 +159,31 @@ class Manifest:
         if len(set(self.classes)) < len(self.classes):
             raise InputError(f"classes: got {', '.join(self.classes)}, expected each name once")
 
+    @property
+    def frame_preprocess(self) -> Preprocess:
+        """How a frame becomes the input. Raises InputError where the network takes arrays."""
+        if self.preprocess is None:
+            raise InputError(
+                f"{self.model}: takes arrays ({', '.join(spec.name for spec in self.inputs)}), not frames; "
+                "give .npz files, one array an input"
+            )
+        return self.preprocess
+
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
         return canonical_json(to_json(self))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
-        """Raises BundleError: not JSON, from a newer edgeneuro, or a field missing, unknown or of the wrong type."""
+        """Raises BundleError: not JSON, from another version of edgeneuro, or a field missing, unknown or of the wrong type."""
         try:
             value = json.loads(data)
         except ValueError as error:
             raise BundleError(f"manifest.json: is not JSON ({error}); build the engine again") from error
         schema = value.get("schema") if isinstance(value, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise BundleError(
-                f"manifest.json: has schema {schema}, this edgeneuro reads up to {SCHEMA}; upgrade edgeneuro on this device"
-            )
+        if isinstance(schema, int) and schema != SCHEMA:
+            remedy = "upgrade edgeneuro on this device" if schema > SCHEMA else "build the engine again with this version"
+            raise BundleError(f"manifest.json: has schema {schema}, this edgeneuro reads {SCHEMA}; {remedy}")
         try:
             return from_json(cls, value, "manifest.json")
         except InputError as error:

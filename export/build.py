@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +17,33 @@ from edgeneuro.export.bundle import make_bundle
 from edgeneuro.export.calibrate import Calibrated, calibrate, calibration_frames
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.source import FloatModel, load_source
+from edgeneuro.export.targets import bundle_forms
 from edgeneuro.files import refuse_existing, write_bytes
-from edgeneuro.manifest import Manifest
+from edgeneuro.manifest import Manifest, Precision
 
 log = logging.getLogger("edgeneuro")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildSettings:
-    """int8: also quantise. calibration_frames: at most so many. threads: the device's, for the placement search.
-    search_s: time for that search, in seconds. seed: of the choice of frames. plan: one recorded earlier, used in
-    place of calibration and search."""
+    """precision: of the graphs beside the float one; "mixed" is INT8 and FP16. backends: those to lower for, empty for all
+    that can be checked here. calibration_frames: at most so many. threads: the device's, for the placement search.
+    search_s: time for that search, in seconds for each target. seed: of the choice of frames. kept_float: layer -> why it
+    has to stay in float. plan: one recorded earlier, used in place of calibration and search."""
 
-    int8: bool = True
+    precision: Precision = "int8"
+    backends: tuple[str, ...] = ()
     calibration_frames: int = 300
     threads: int = 1
     search_s: float = 8.0
     seed: int = 0
+    kept_float: Mapping[str, str] = field(default_factory=dict)
     plan: Plan | None = None
+
+    @property
+    def int8(self) -> bool:
+        """Whether anything is quantised, so that calibration frames are needed."""
+        return self.precision in ("int8", "mixed")
 
 
 def build_engine(
@@ -57,6 +66,7 @@ def build_engine(
     refuse_existing(out, force=force)
     if out.is_dir():
         raise OutputError(f"{out}: is a folder, expected the name of a file; give --out {out / 'NAME.edge'}")
+    forms = bundle_forms(settings.precision, settings.backends)
     progress("reading the float network")
     model = load_source(source)
     data = data if data is not None else _own_data(model)
@@ -68,13 +78,17 @@ def build_engine(
         calibrated = calibrate(
             model,
             chosen,
+            forms,
             threads=settings.threads,
             search_s=settings.search_s,
             recorded=settings.plan,
+            kept_float=settings.kept_float,
             progress=progress,
         )
     progress("checking the graphs and measuring accuracy")
-    built = make_bundle(model, calibrated=calibrated, split=split, test=_test_part(model, data, split), data=data)
+    built = make_bundle(
+        model, forms, calibrated=calibrated, split=split, test=_test_part(model, data, split), data=data
+    )
     write_bytes(out, built.content)
     return built.manifest
 

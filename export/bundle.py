@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import onnx
-
 from edgeneuro import __version__
 from edgeneuro.data.sample import DataSet
 from edgeneuro.data.split import Split
-from edgeneuro.export import graph as graphs
 from edgeneuro.export.accuracy import measure_accuracy, preprocessed
-from edgeneuro.export.calibrate import Calibrated, usable_forms
-from edgeneuro.export.census import int8_convolutions
+from edgeneuro.export.calibrate import Calibrated
+from edgeneuro.export.forms import Form
 from edgeneuro.export.golden import golden_frames, golden_outputs, pack_golden, tolerance
-from edgeneuro.export.lower_ort import TARGET, lower_for_onnxruntime
+from edgeneuro.export.lowered import FLOAT_GRAPH, Lowered, graph_entry, lowered_graphs
 from edgeneuro.export.source import FloatModel, with_classes
-from edgeneuro.manifest import Accuracy, Graph, Manifest
-from edgeneuro.runtime.backends import Backend, open_backend
+from edgeneuro.manifest import Accuracy, Graph, Manifest, Precision
+from edgeneuro.runtime.backends import Backend
 from edgeneuro.runtime.bundle import GOLDEN, pack_bundle
 from edgeneuro.spec import TensorSpec
 
-FLOAT_GRAPH = "model.onnx"
 PLAN = "ranges.json"
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "numpy", "opencv-python-headless")
 
@@ -38,29 +34,35 @@ class Built:
 
 
 def make_bundle(
-    model: FloatModel, *, calibrated: Calibrated | None, split: Split | None, test: DataSet | None, data: DataSet | None
+    model: FloatModel,
+    forms: Sequence[Form],
+    *,
+    calibrated: Calibrated | None,
+    split: Split | None,
+    test: DataSet | None,
+    data: DataSet | None,
 ) -> Built:
     """Lower the plan, run every graph on the golden and the test frames, and pack.
 
-    calibrated: None for a float bundle. test: labelled frames unseen in training and calibration, None where accuracy
+    forms: of the graphs beside the float one. calibrated: None where none of them is in INT8. test: labelled frames unseen in training and calibration, None where accuracy
     cannot be measured. data: names the classes of a model that does not.
     """
-    lowered = _lowered(model, calibrated)
-    content = {path: graph.SerializeToString(deterministic=True) for path, graph in lowered.items()}
-    with _opened(content) as backends:
+    plan = calibrated.plan if calibrated else None
+    lowered = lowered_graphs(model.graph, forms, plan)
+    with _opened(lowered) as backends:
         limits = calibrated.plan.ranges.get(model.input_name) if calibrated else None
         frames = golden_frames(model.preprocess, limits)
         outputs = {path: golden_outputs(backend, frames) for path, backend in backends.items()}
         classes = with_classes(model, outputs[FLOAT_GRAPH][model.output_name].shape, data)
         accuracy = _accuracy(model, backends, test, split)
     entries = tuple(
-        _graph_entry(path, graph, content[path], calibrated, tolerance(outputs[path], outputs[FLOAT_GRAPH]))
-        for path, graph in lowered.items()
+        graph_entry(path, item, model.graph, plan, tolerance(outputs[path], outputs[FLOAT_GRAPH]))
+        for path, item in lowered.items()
     )
     manifest = Manifest(
         model=model.name,
         task="classification",
-        precision="int8" if len(entries) > 1 else "fp32",
+        precision=_delivered(entries),
         classes=classes,
         primary_metric=model.primary_metric,
         inputs=(_input_spec(model),),
@@ -76,28 +78,17 @@ def make_bundle(
         tools={"edgeneuro": __version__, **{tool: version(tool) for tool in TOOLS}},
         notes=_notes(model, calibrated, accuracy),
     )
+    content = {path: item.content for path, item in lowered.items()}
     members = {**content, GOLDEN: pack_golden(frames, outputs)}
     if calibrated:
         members[PLAN] = calibrated.plan.to_bytes()
     return Built(manifest=manifest, content=pack_bundle(manifest, members))
 
 
-def _lowered(model: FloatModel, calibrated: Calibrated | None) -> dict[str, onnx.ModelProto]:
-    """Member path -> graph: the float one first, then every INT8 form this machine can check."""
-    found = {FLOAT_GRAPH: model.graph}
-    if calibrated and calibrated.plan.placement[TARGET]:
-        for form in usable_forms():
-            found[form.path] = lower_for_onnxruntime(model.graph, calibrated.plan, form)
-    return found
-
-
 @contextmanager
-def _opened(content: Mapping[str, bytes]) -> Iterator[dict[str, Backend]]:
+def _opened(lowered: Mapping[str, Lowered]) -> Iterator[dict[str, Backend]]:
     with ExitStack() as stack:
-        yield {
-            path: stack.enter_context(closing(open_backend(TARGET, data, threads=None)))
-            for path, data in content.items()
-        }
+        yield {path: stack.enter_context(closing(item.open())) for path, item in lowered.items()}
 
 
 def _accuracy(
@@ -115,23 +106,10 @@ def _accuracy(
     )
 
 
-def _graph_entry(
-    path: str, graph: onnx.ModelProto, content: bytes, calibrated: Calibrated | None, allowed: float
-) -> Graph:
-    convolutions = [node.name for node in graphs.convolutions(graph.graph)]
-    if path == FLOAT_GRAPH or calibrated is None:
-        return Graph(path=path, backend=TARGET, precision="fp32", convolutions=len(convolutions), tolerance=allowed)
-    placed = calibrated.plan.placement[TARGET]
-    return Graph(
-        path=path,
-        backend=TARGET,
-        precision="int8",
-        requires=next(form.requires for form in usable_forms() if form.path == path),
-        convolutions=len(convolutions),
-        int8_convolutions=int8_convolutions(content),
-        kept_float=tuple(name for name in convolutions if name not in placed),
-        tolerance=allowed,
-    )
+def _delivered(entries: Sequence[Graph]) -> Precision:
+    """The precision a bundle is named for; fp32 where no convolution ended in INT8 nor anything in FP16."""
+    there = {entry.precision for entry in entries}
+    return next(precision for precision in ("mixed", "int8", "fp16", "fp32") if precision in there)
 
 
 def _input_spec(model: FloatModel) -> TensorSpec:

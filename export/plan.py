@@ -33,7 +33,9 @@ class Plan:
 
     method: where the ranges come from, in words. ranges: tensor -> values seen in calibration.
     biases: convolution -> its bias after correction for the mean shift that quantised weights cause.
-    placement: target -> the nodes that run in INT8 there. measured: why these.
+    placement: target -> the nodes that run in INT8 there. kept_float: target -> layer -> why it does not. measured: what
+    the search measured. weight_scales: layer -> scale of each
+    output channel at 8 bits, where a source brings its own; elsewhere largest magnitude / 127.
     """
 
     schema: int = SCHEMA
@@ -41,7 +43,9 @@ class Plan:
     ranges: Mapping[str, Range]
     biases: Mapping[str, tuple[float, ...]]
     placement: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kept_float: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     measured: tuple[Measured, ...] = ()
+    weight_scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

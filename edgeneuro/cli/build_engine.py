@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from edgeneuro.cli.options import Force, Json, err, print_json
+from edgeneuro.manifest import Precision
 
 Source = Annotated[
     str,
@@ -19,6 +20,13 @@ Source = Annotated[
     ),
 ]
 Int8 = Annotated[bool, typer.Option("--int8", help="Quantise to INT8 where that is faster than float.")]
+Fp16 = Annotated[
+    bool, typer.Option("--fp16", help="FP16 where the backend has it; with --int8, everything else in FP16.")
+]
+Backends = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Lower for this backend; may be repeated.  [default: all that can be checked]"),
+]
 Calibration = Annotated[
     str | None,
     typer.Option(metavar="SRC", help="Frames that fix the INT8 ranges.  [default: training part of the model's data]"),
@@ -33,10 +41,20 @@ Frames = Annotated[
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of the choice of calibration frames.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE.edge", help="Output.  [default: MODEL-PRECISION.edge]")]
 
+PRECISIONS: dict[tuple[bool, bool], Precision] = {
+    (False, False): "fp32",
+    (True, False): "int8",
+    (False, True): "fp16",
+    (True, True): "mixed",
+}
+"""(--int8, --fp16) -> what is built."""
+
 
 def command(
     source: Source = "myositis",
     int8: Int8 = False,
+    fp16: Fp16 = False,
+    backend: Backends = None,
     calibration: Calibration = None,
     data: Data = None,
     calibration_frames: Frames = 300,
@@ -63,12 +81,19 @@ def command(
     from edgeneuro.export.build import BuildSettings, build_engine
     from edgeneuro.runtime import read_bundle
 
-    path = out or Path(f"{Path(source).resolve().stem}-{'int8' if int8 else 'fp32'}.edge")
+    precision = PRECISIONS[int8, fp16]
+    path = out or Path(f"{Path(source).resolve().stem}-{precision}.edge")
     with _steps(quiet) as progress:
         build_engine(
             source,
             path,
-            settings=BuildSettings(int8=int8, calibration_frames=calibration_frames, threads=threads or 1, seed=seed),
+            settings=BuildSettings(
+                precision=precision,
+                backends=tuple(backend or ()),
+                calibration_frames=calibration_frames,
+                threads=threads or 1,
+                seed=seed,
+            ),
             data=open_data(data) if data else None,
             calibration=open_data(calibration) if calibration else None,
             force=force,

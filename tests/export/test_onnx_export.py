@@ -14,7 +14,8 @@ from edgeneuro.calibration.choose import choose_samples
 from edgeneuro.data import open_data
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export.calibrate import usable_forms
-from edgeneuro.export.lower_ort import TARGET, lower_for_onnxruntime
+from edgeneuro.export.forms import ONNXRUNTIME
+from edgeneuro.export.lower import lower
 from edgeneuro.export.make_plan import calibrated_plan
 from edgeneuro.export.onnx_export import INPUT, OUTPUT, export_onnx, largest_difference
 from edgeneuro.export.plan import with_placement
@@ -108,7 +109,7 @@ def test_int8_gives_most_real_frames_the_class_that_float_gives(real_data: RealD
     frames = lung_frames(real_data("us_lung_pocus"), 48)
     plan = calibrated_plan(packaged_graph(), list(frames[:16]))
     everything = tuple(node.name for node in packaged_graph().graph.node if node.op_type == "Conv")
-    int8 = lower_for_onnxruntime(packaged_graph(), with_placement(plan, TARGET, everything), usable_forms()[0])
+    int8 = lower(packaged_graph(), with_placement(plan, ONNXRUNTIME, everything), usable_forms()[0])
     before, after = (
         open_backend("onnxruntime", graph.SerializeToString(), threads=1).run({INPUT: frames[16:]})[OUTPUT].argmax(1)
         for graph in (packaged_graph(), int8)

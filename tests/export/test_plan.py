@@ -7,11 +7,13 @@ import pytest
 
 from edgeneuro.calibration.ranges import Range
 from edgeneuro.errors import BundleError
+from edgeneuro.export.candidates import candidate_placements
+from edgeneuro.export.forms import form_named
 from edgeneuro.export.golden import golden_frames, pack_golden, tolerance
 from edgeneuro.export.graph import convolutions
-from edgeneuro.export.lower_ort import tensors_needing_ranges
-from edgeneuro.export.placement import Candidate, best_candidate, candidate_placements
+from edgeneuro.export.placement import Candidate, best_candidate
 from edgeneuro.export.plan import Plan
+from edgeneuro.export.quantizable import tensors_needing_ranges
 from edgeneuro.preprocess import Preprocess
 from tests.export.conftest import Exported
 
@@ -42,7 +44,7 @@ def test_input_range_is_the_mean_over_frames_of_smallest_and_largest_value(expor
 
 
 def test_candidates_differ_and_keep_the_stem_or_the_depthwise_in_float(exported: Exported) -> None:
-    placements = candidate_placements(exported.graph)
+    placements = candidate_placements(exported.graph, form_named("onnxruntime-x86-vnni"))
     names = [node.name for node in convolutions(exported.graph.graph)]
     assert len(set(placements.values())) == len(placements) == 8
     assert set(names) == set(placements["every convolution, the rest in float"])

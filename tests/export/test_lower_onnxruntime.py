@@ -11,24 +11,26 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeneuro.calibration.ranges import Range
 from edgeneuro.errors import ModelFileError
+from edgeneuro.export.candidates import candidate_placements
 from edgeneuro.export.census import int8_convolutions, optimized_node_types
+from edgeneuro.export.forms import ONNXRUNTIME, form_named
 from edgeneuro.export.graph import convolutions, initializers
-from edgeneuro.export.lower_ort import FORMS, TARGET, lower_for_onnxruntime, quantizable_nodes
-from edgeneuro.export.placement import candidate_placements
+from edgeneuro.export.lower import lower
 from edgeneuro.export.plan import Plan, with_placement
+from edgeneuro.export.quantizable import quantizable_nodes
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.spec import Float32
 from tests.export.conftest import Exported
 
-FULL, REDUCED = FORMS
+FULL, REDUCED = form_named("onnxruntime-x86-vnni"), form_named("onnxruntime-x86")
 needs_vnni = pytest.mark.skipif(
     "vnni" not in cpu_features(), reason="this processor shows no VNNI, sums would saturate"
 )
 
 
 def run(model: onnx.ModelProto, frames: Float32) -> Float32:
-    backend = open_backend(TARGET, model.SerializeToString(), threads=1)
+    backend = open_backend(ONNXRUNTIME, model.SerializeToString(), threads=1)
     output: Float32 = backend.run({backend.inputs[0].name: frames})[backend.outputs[0].name]
     return output
 
@@ -54,33 +56,33 @@ def one_convolution(weight: float, bias: float) -> onnx.ModelProto:
 
 def plan_for_one(output: Range) -> Plan:
     ranges = {"x": Range(0.0, 25.5), "r": output}
-    return Plan(method="by hand", ranges=ranges, biases={}, placement={TARGET: ("conv",)})
+    return Plan(method="by hand", ranges=ranges, biases={}, placement={ONNXRUNTIME: ("conv",)})
 
 
 def test_one_convolution_gives_the_values_computed_by_hand() -> None:
     # input scale 0.1, output scale 0.2; 2.04 -> 20 steps -> 2.0, times 2 plus 1 = 5.0; 30 saturates at 25.5 -> 51.0
-    model = lower_for_onnxruntime(one_convolution(2.0, 1.0), plan_for_one(Range(0.0, 51.0)), FULL)
+    model = lower(one_convolution(2.0, 1.0), plan_for_one(Range(0.0, 51.0)), FULL)
     x = np.array([[[[2.04, 0.0], [30.0, 10.0]]]], np.float32)
     assert run(model, x).ravel().tolist() == pytest.approx([5.0, 1.0, 51.0, 21.0], abs=1e-5)
 
 
 def test_values_beyond_the_calibrated_output_saturate() -> None:
-    model = lower_for_onnxruntime(one_convolution(2.0, 1.0), plan_for_one(Range(0.0, 25.5)), FULL)
+    model = lower(one_convolution(2.0, 1.0), plan_for_one(Range(0.0, 25.5)), FULL)
     assert run(model, np.full((1, 1, 2, 2), 20.0, np.float32)).max() == pytest.approx(25.5)
 
 
 def test_corrected_bias_replaces_the_network_s_own() -> None:
     plan = replace(plan_for_one(Range(0.0, 51.0)), biases={"conv": (3.0,)})
-    model = lower_for_onnxruntime(one_convolution(2.0, 1.0), plan, FULL)
+    model = lower(one_convolution(2.0, 1.0), plan, FULL)
     assert run(model, np.zeros((1, 1, 2, 2), np.float32)).max() == pytest.approx(3.0, abs=0.1)
 
 
 @needs_vnni
-@pytest.mark.parametrize("name_part", ["every convolution, the rest", "all but stem and depthwise, the rest"])
+@pytest.mark.parametrize("name_part", ["every layer, the rest", "all but stem and depthwise, the rest"])
 def test_every_placed_convolution_runs_in_int8_in_onnxruntime_s_own_graph(exported: Exported, name_part: str) -> None:
-    placements = candidate_placements(exported.graph)
+    placements = candidate_placements(exported.graph, FULL)
     nodes = next(nodes for name, nodes in placements.items() if name.startswith(name_part))
-    lowered = lower_for_onnxruntime(exported.graph, with_placement(exported.plan, TARGET, nodes), FULL)
+    lowered = lower(exported.graph, with_placement(exported.plan, ONNXRUNTIME, nodes), FULL)
     assert int8_convolutions(lowered.SerializeToString()) == len(nodes)
     kinds = optimized_node_types(lowered.SerializeToString())
     assert kinds["Conv"] == len(convolutions(exported.graph.graph)) - len(nodes)
@@ -93,23 +95,23 @@ def test_the_float_graph_has_no_convolution_in_int8(exported: Exported) -> None:
 @pytest.mark.parametrize("form", [pytest.param(FULL, marks=needs_vnni), REDUCED])
 def test_every_candidate_stays_close_to_float_without_being_float(exported: Exported, form: object) -> None:
     expected = run(exported.graph, exported.frames)
-    for name, nodes in candidate_placements(exported.graph).items():
-        lowered = lower_for_onnxruntime(exported.graph, with_placement(exported.plan, TARGET, nodes), form)  # type: ignore[arg-type]
+    for name, nodes in candidate_placements(exported.graph, FULL).items():
+        lowered = lower(exported.graph, with_placement(exported.plan, ONNXRUNTIME, nodes), form)  # type: ignore[arg-type]
         got = run(lowered, exported.frames)
         noise = np.sqrt(np.mean((got - expected) ** 2)) / expected.std()
         assert 0.0 < noise < 0.2, name  # 14 dB: an untrained network on noise, where nothing is redundant
 
 
 def test_no_placement_leaves_the_network_as_it_was(exported: Exported) -> None:
-    lowered = lower_for_onnxruntime(exported.graph, with_placement(exported.plan, TARGET, ()), FULL)
+    lowered = lower(exported.graph, with_placement(exported.plan, ONNXRUNTIME, ()), FULL)
     assert np.array_equal(run(lowered, exported.frames), run(exported.graph, exported.frames))
 
 
 def test_reduced_form_keeps_weights_within_seven_bits(exported: Exported) -> None:
     nodes = tuple(node.name for node in convolutions(exported.graph.graph))
-    plan = with_placement(exported.plan, TARGET, nodes)
+    plan = with_placement(exported.plan, ONNXRUNTIME, nodes)
     for form, limit in ((FULL, 127), (REDUCED, 63)):
-        constants = initializers(lower_for_onnxruntime(exported.graph, plan, form).graph)
+        constants = initializers(lower(exported.graph, plan, form).graph)
         weights = [value for name, value in constants.items() if name.endswith("/weight/quantized")]
         assert len(weights) == len(nodes)
         assert max(int(np.abs(value.astype(int)).max()) for value in weights) == limit
@@ -117,9 +119,7 @@ def test_reduced_form_keeps_weights_within_seven_bits(exported: Exported) -> Non
 
 def test_activations_are_unsigned_and_biases_int32(exported: Exported) -> None:
     nodes = tuple(node.name for node in convolutions(exported.graph.graph))
-    constants = initializers(
-        lower_for_onnxruntime(exported.graph, with_placement(exported.plan, TARGET, nodes), FULL).graph
-    )
+    constants = initializers(lower(exported.graph, with_placement(exported.plan, ONNXRUNTIME, nodes), FULL).graph)
     activations = [
         v for n, v in constants.items() if n.endswith("/zero_point") and "/weight/" not in n and "/bias/" not in n
     ]
@@ -130,19 +130,19 @@ def test_activations_are_unsigned_and_biases_int32(exported: Exported) -> None:
 
 def test_a_plan_for_another_network_is_refused(exported: Exported) -> None:
     with pytest.raises(ModelFileError, match=r"places node 'elsewhere', which model\.onnx cannot run in INT8"):
-        lower_for_onnxruntime(exported.graph, with_placement(exported.plan, TARGET, ("elsewhere",)), FULL)
+        lower(exported.graph, with_placement(exported.plan, ONNXRUNTIME, ("elsewhere",)), FULL)
 
 
 def test_a_plan_without_a_needed_range_is_refused() -> None:
     plan = replace(plan_for_one(Range(0.0, 51.0)), ranges={"x": Range(0.0, 1.0)})
     with pytest.raises(ModelFileError, match="no range for tensor 'r'; calibrate again"):
-        lower_for_onnxruntime(one_convolution(2.0, 1.0), plan, FULL)
+        lower(one_convolution(2.0, 1.0), plan, FULL)
 
 
 def test_additions_with_a_constant_are_not_offered_for_int8() -> None:
     model = one_convolution(1.0, 0.0)
     model.graph.node.append(helper.make_node("Add", ["y", "b"], ["z"], name="shift"))
-    assert [node.name for node in quantizable_nodes(model)] == ["conv"]
+    assert [node.name for node in quantizable_nodes(model, FULL)] == ["conv"]
 
 
 def test_max_pooling_between_int8_convolutions_stays_in_int8() -> None:
@@ -161,7 +161,7 @@ def test_max_pooling_between_int8_convolutions_stays_in_int8() -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     ranges = {"x": Range(-3, 3), "r1": Range(0, 12), "p": Range(0, 11), "c2": Range(-20, 20)}
-    plan = Plan(method="by hand", ranges=ranges, biases={}, placement={TARGET: ("first", "pool", "second")})
-    kinds = optimized_node_types(lower_for_onnxruntime(model, plan, FULL).SerializeToString())
+    plan = Plan(method="by hand", ranges=ranges, biases={}, placement={ONNXRUNTIME: ("first", "pool", "second")})
+    kinds = optimized_node_types(lower(model, plan, FULL).SerializeToString())
     assert kinds["QLinearConv"] == 2
     assert kinds["QuantizeLinear"] == 1  # of the input alone: nothing is requantised on the way

@@ -1,0 +1,118 @@
+"""The placement of every target of a bundle: measured where this machine can, by the vendor's rules elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import onnx
+
+from edgeneuro.export import graph as graphs
+from edgeneuro.export.forms import Form
+from edgeneuro.export.placement import Bench, Candidate, best_candidate, measure, refine, search_placement
+from edgeneuro.export.placement_rules import placement_by_rule
+from edgeneuro.export.plan import Measured, Plan, with_placement
+from edgeneuro.export.targets import runs_here
+from edgeneuro.spec import Feed
+
+SEARCH_FRAMES = 16
+"""Calibration frames that the search runs."""
+SLOWER = "not faster in INT8, measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """The plan with a placement for every target. notes: for people."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
+
+
+def place(
+    model: onnx.ModelProto,
+    plan: Plan,
+    forms: Sequence[Form],
+    feeds: Sequence[Feed],
+    *,
+    threads: int,
+    search_s: float,
+    kept_float: Mapping[str, str],
+    progress: Callable[[str], None],
+) -> Placed:
+    """Decide for each target of `forms` which nodes run in INT8.
+
+    feeds: calibration frames. threads, search_s: of the search; seconds for each target. kept_float: node -> why it
+    has to stay in float. progress: told the name of each step.
+    """
+    placed = Placed(plan=plan)
+    for target in dict.fromkeys(form.target for form in forms if form.operators):
+        candidates = [form for form in forms if form.target == target]
+        here = next((form for form in candidates if runs_here(form)), None)
+        if here is None:
+            placed = _by_rule(model, placed, candidates[0], kept_float)
+            continue
+        progress(f"measuring which layers gain from INT8 on {here.name}")
+        bench = Bench(
+            model=model,
+            plan=plan,
+            form=here,
+            feeds=feeds[:SEARCH_FRAMES],
+            threads=threads,
+            kept_float=frozenset(kept_float),
+        )
+        placed = _searched(placed, bench, search_s, kept_float)
+    return placed
+
+
+def _by_rule(model: onnx.ModelProto, placed: Placed, form: Form, kept_float: Mapping[str, str]) -> Placed:
+    nodes, reasons = placement_by_rule(model, form)
+    nodes = tuple(node for node in nodes if node not in kept_float)
+    note = f"{form.target}: {_count(model, nodes)} in INT8 by rule, not measured: it cannot run on this machine"
+    return _with(placed, form.target, nodes, {**reasons, **kept_float}, note)
+
+
+def _searched(placed: Placed, bench: Bench, search_s: float, kept_float: Mapping[str, str]) -> Placed:
+    target = bench.form.target
+    candidates = search_placement(bench, budget_s=search_s / 3)
+    if not candidates:
+        return _with(placed, target, (), kept_float, f"{target}: no layer that could run in INT8; kept in float")
+    best = best_candidate(candidates)
+    final = _confirmed(bench, best, search_s) if best else None
+    recorded = [*candidates, *([final] if final else [])]
+    measured = tuple(
+        Measured(target=target, name=item.name, time_ratio=round(item.time_ratio, 3), error=round(item.error, 5))
+        for item in recorded
+    )
+    placed = replace(placed, plan=replace(placed.plan, measured=(*placed.plan.measured, *measured)))
+    how = f"of the float time (one frame, {bench.threads} thread{'' if bench.threads == 1 else 's'})"
+    if final is None or final.time_ratio >= 1.0:
+        tried = final or candidates[0]
+        note = f"{target}: no placement is faster than float here (the best takes {tried.time_ratio:.2f} {how}); kept in float"
+        return _with(placed, target, (), {**_all(bench, SLOWER), **kept_float}, note)
+    note = f"{target}: {_count(bench.model, final.nodes)} in INT8, {final.time_ratio:.2f} {how}"
+    return _with(placed, target, final.nodes, {**_all(bench, SLOWER), **kept_float}, note)
+
+
+def _confirmed(bench: Bench, best: Candidate, search_s: float) -> Candidate:
+    """`best` refined layer by layer, then timed again beside float and beside itself unrefined: the faster of the two."""
+    refined = refine(bench, best, budget_s=search_s / 3)
+    placements = {best.name: best.nodes}
+    if refined != best.nodes:
+        placements[f"{best.name}; single layers moved"] = refined
+    return measure(bench, placements, budget_s=search_s / 3)[0]
+
+
+def _with(placed: Placed, target: str, nodes: tuple[str, ...], reasons: Mapping[str, str], note: str) -> Placed:
+    kept = {name: why for name, why in reasons.items() if name not in nodes}
+    plan = with_placement(placed.plan, target, nodes)
+    return Placed(plan=replace(plan, kept_float={**plan.kept_float, target: kept}), notes=(*placed.notes, note))
+
+
+def _all(bench: Bench, why: str) -> dict[str, str]:
+    return {node.name: why for node in graphs.convolutions(bench.model.graph)}
+
+
+def _count(model: onnx.ModelProto, nodes: Sequence[str]) -> str:
+    convolutions = graphs.convolutions(model.graph)
+    inside = sum(node.name in nodes for node in convolutions)
+    return f"{inside} of {len(convolutions)} convolutions"
