@@ -3,10 +3,21 @@
 from edgeneuro.runtime import open_engine
 
 with open_engine("myositis-int8.edge") as engine:
-    print(engine(frame).label)
+    print(engine.classify(frame).label)
 """
 
 from edgeneuro.runtime.bundle import Bundle, pack_bundle, read_bundle
-from edgeneuro.runtime.engine import Engine, Prediction, open_engine
+from edgeneuro.runtime.engine import Engine, open_engine
+from edgeneuro.runtime.postprocess import Prediction, Result, Segmentation, TensorOutputs
 
-__all__ = ["Bundle", "Engine", "Prediction", "open_engine", "pack_bundle", "read_bundle"]
+__all__ = [
+    "Bundle",
+    "Engine",
+    "Prediction",
+    "Result",
+    "Segmentation",
+    "TensorOutputs",
+    "open_engine",
+    "pack_bundle",
+    "read_bundle",
+]

@@ -1,11 +1,10 @@
-"""An opened bundle: verified, checked against its golden outputs, ready to classify frames."""
+"""An opened bundle: verified, checked against its golden outputs, ready for frames."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -13,41 +12,29 @@ from typing import final
 
 import numpy as np
 
-from edgeneuro.errors import BundleError, SelfTestError
+from edgeneuro.errors import BundleError, UsageError
+from edgeneuro.feeds import make_feed
 from edgeneuro.manifest import Graph, Manifest, Precision
 from edgeneuro.preprocess import frame_depth
 from edgeneuro.runtime.backends import Backend, open_backend
-from edgeneuro.runtime.bundle import GOLDEN, Bundle, read_bundle
+from edgeneuro.runtime.bundle import read_bundle
 from edgeneuro.runtime.choose import choose_graph
-from edgeneuro.runtime.postprocess import softmax
-from edgeneuro.spec import Array, Float32, Frame, TensorSpec
+from edgeneuro.runtime.golden import check_golden
+from edgeneuro.runtime.postprocess import Prediction, Result, postprocess
+from edgeneuro.spec import Array, Feed, Item, TensorSpec
 
 log = logging.getLogger("edgeneuro")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What the engine says about one frame.
-
-    probabilities: class name -> 0..1, in the manifest's order. ms: "preprocess", "inference", "postprocess",
-    milliseconds of wall time. flags: what a reader must know before trusting the label, e.g. "simulated_training".
-    """
-
-    task: str
-    label: str
-    probabilities: Mapping[str, float]
-    ms: Mapping[str, float]
-    flags: tuple[str, ...]
 
 
 @final
 @dataclass(kw_only=True)
 class Engine:
-    """Call it with a frame. Made by `open_engine`; a context manager that closes its backend.
+    """Call it with a frame, or with arrays where the network takes no image. Made by `open_engine`; a context manager
+    that closes its backend.
 
-    graph: the one of manifest.graphs in use. flags: hold for every frame. self_test_difference: largest absolute
-    difference from the golden outputs, None where the test was not asked for. start_ms: "verify", "load",
-    "self_test", milliseconds of wall time.
+    graph: the one of manifest.graphs in use. flags: hold for every frame. self_test_difference: the largest found, as
+    `check_golden` counts it, None where the test was not asked for. start_ms: "verify", "load", "self_test",
+    milliseconds of wall time.
 
     Threads: calls share no state here, and ONNX Runtime allows them to overlap, so one engine may serve several
     threads; `close` may not overlap a call.
@@ -60,55 +47,55 @@ class Engine:
     self_test_difference: float | None = None
     start_ms: Mapping[str, float] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._input = self.manifest.inputs[0]
-        self._output = self.manifest.outputs[0].name
+    def feed(self, item: Item) -> Feed:
+        """The network's inputs for one item. Raises FrameError, ShapeError."""
+        return make_feed(self.manifest.inputs, self.manifest.preprocess, item)
 
-    def preprocess(self, frame: Frame) -> Float32:
-        """frame as Preprocess takes it -> (channel, height, width) float32. Raises FrameError."""
-        return self.manifest.preprocess(frame)
-
-    def infer(self, batch: Array) -> dict[str, Array]:
-        """batch: (batch, channel, height, width) float32, as `preprocess` makes them -> every output by name.
+    def infer(self, feed: Feed) -> dict[str, Array]:
+        """feed: every input by name, as `feed` makes them, or a batch of them -> every output by name.
 
         Raises ShapeError, BackendError.
         """
-        self._input.check(batch)
-        return self.backend.run({self._input.name: batch})
+        for spec in self.manifest.inputs:
+            spec.check(feed[spec.name])
+        return self.backend.run(feed)
 
-    def __call__(self, frame: Frame) -> Prediction:
-        """Classify one frame: (height, width) grey or (height, width, 3) RGB. Raises FrameError, BackendError."""
+    def __call__(self, item: Item) -> Result:
+        """item: one frame, (height, width) grey or (height, width, 3) RGB; or arrays by input name, or the one array of
+        a network with one input. Which result comes depends on manifest.task. Raises FrameError, ShapeError,
+        BackendError.
+        """
         start = perf_counter()
-        batch = self.preprocess(frame)[None]
+        feed = self.feed(item)
         preprocessed = perf_counter()
-        logits = self.infer(batch)[self._output]
+        outputs = self.infer(feed)
         inferred = perf_counter()
-        classes = self.manifest.classes
-        probabilities = dict(zip(classes, softmax(logits)[0].tolist(), strict=True))
-        label = max(probabilities, key=probabilities.__getitem__)
+        result = postprocess(self.manifest, outputs, item)
         done = perf_counter()
-        return Prediction(
-            task=self.manifest.task,
-            label=label,
-            probabilities=probabilities,
-            ms={
-                "preprocess": 1e3 * (preprocessed - start),
-                "inference": 1e3 * (inferred - preprocessed),
-                "postprocess": 1e3 * (done - inferred),
-            },
-            flags=self.flags + self.frame_flags(frame),
-        )
+        ms = {
+            "preprocess": 1e3 * (preprocessed - start),
+            "inference": 1e3 * (inferred - preprocessed),
+            "postprocess": 1e3 * (done - inferred),
+        }
+        return replace(result, ms=ms, flags=self.flags + self.frame_flags(item) + result.flags)
 
-    def frame_flags(self, frame: Frame) -> tuple[str, ...]:
+    def classify(self, item: Item) -> Prediction:
+        """The same for a classifier, whose result is a Prediction. Raises UsageError for another task as well."""
+        result = self(item)
+        if not isinstance(result, Prediction):
+            raise UsageError(f"{self.manifest.model}: its task is {self.manifest.task}, expected classification")
+        return result
+
+    def frame_flags(self, item: Item) -> tuple[str, ...]:
         """ "size_unseen", "bit_depth_unseen": the calibration saw no such frame, so its accuracy is not vouched for."""
         seen = self.manifest.calibration
-        if seen is None:
+        if seen is None or not seen.bit_depths or not isinstance(item, np.ndarray):
             return ()
-        height, width = frame.shape[:2]
+        height, width = item.shape[:2]
         flags = []
         if min(height, width) < seen.smallest_side_px or max(height, width) > seen.largest_side_px:
             flags.append("size_unseen")
-        if frame_depth(frame) not in seen.bit_depths:
+        if frame_depth(item) not in seen.bit_depths:
             flags.append("bit_depth_unseen")
         return tuple(flags)
 
@@ -172,54 +159,6 @@ def open_engine(
     )
 
 
-def check_golden(bundle: Bundle, graph: Graph, backend: Backend) -> float:
-    """Run the golden inputs one by one, as frames come; returns the largest absolute difference of any output element.
-
-    Raises SelfTestError when it exceeds `graph.tolerance`, BundleError when golden.npz does not hold what it should.
-    """
-    golden = _read_golden(bundle, graph)
-    name = bundle.manifest.inputs[0].name
-    worst = 0.0
-    for number, image in enumerate(golden["input"]):
-        outputs = backend.run({name: image[None]})
-        for spec in bundle.manifest.outputs:
-            expected = golden[spec.name][number]
-            difference = float(np.abs(outputs[spec.name][0] - expected).max())
-            if not difference <= graph.tolerance:  # also true for NaN
-                raise SelfTestError(
-                    f"{graph.path}: output {spec.name!r} differs from its golden value by {difference:.3g} on this "
-                    f"machine, allowed {graph.tolerance:.3g}; try --precision fp32, another onnxruntime, or build the "
-                    "engine again for this processor"
-                )
-            worst = max(worst, difference)
-    return worst
-
-
-def _read_golden(bundle: Bundle, graph: Graph) -> dict[str, Array]:
-    """ "input" and each output of `graph`, by name; shapes checked against the manifest."""
-    members = {"input": "input", **{spec.name: f"{graph.path}:{spec.name}" for spec in bundle.manifest.outputs}}
-    try:
-        with np.load(BytesIO(bundle.members[GOLDEN]), allow_pickle=False) as arrays:
-            golden = {name: arrays[member] for name, member in members.items()}
-    except Exception as error:  # zipfile, zlib, numpy and tokenizer errors share no base class
-        raise BundleError(f"{GOLDEN}: cannot be read ({error}); build the engine again") from error
-    _any_batch(bundle.manifest.inputs[0]).check(golden["input"])
-    count = len(golden["input"])
-    for spec in bundle.manifest.outputs:
-        _any_batch(spec).check(golden[spec.name])
-        if count == 0 or len(golden[spec.name]) != count:
-            raise BundleError(
-                f"{GOLDEN}: holds {count} inputs and {len(golden[spec.name])} of output {spec.name!r}, expected as many "
-                "of each and at least one; build the engine again"
-            )
-    return golden
-
-
-def _any_batch(spec: TensorSpec) -> TensorSpec:
-    """golden.npz holds several frames also where the graph takes one at a time."""
-    return replace(spec, shape=(-1, *spec.shape[1:]))
-
-
 def check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: str) -> None:
     """The graph takes and gives what the manifest says. where: the bundle, for messages. Raises BundleError."""
     for what, promised, found in (
@@ -232,14 +171,23 @@ def check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: s
                 f"{where}: {graph.path} has {what} {', '.join(offered)}, the manifest says {', '.join(names)}; "
                 "build the engine again"
             )
-    size = manifest.preprocess
-    for what, specs, expected in (
-        ("inputs", manifest.inputs, (size.channels, size.height, size.width)),
-        ("first output", manifest.outputs[:1], (len(manifest.classes),)),
-    ):
-        shapes = [spec.shape[1:] for spec in specs]
-        if shapes != [expected]:
-            raise BundleError(
-                f"{where}: {what} of shape {shapes} a frame, preprocessing and classes ask for {[expected]}; "
-                "build the engine again"
-            )
+    image = manifest.preprocess
+    if image is not None:
+        _check_shapes(where, "inputs", manifest.inputs, (image.channels, image.height, image.width))
+    if manifest.task == "classification":
+        _check_shapes(where, "first output", manifest.outputs[:1], (len(manifest.classes),))
+    if manifest.task == "segmentation":
+        channels = manifest.outputs[0].shape[1:2]
+        known = channels == (1,) and len(manifest.classes) == 2
+        _check_shapes(where, "first output", manifest.outputs[:1], (1 if known else len(manifest.classes), None, None))
+
+
+def _check_shapes(where: str, what: str, specs: Sequence[TensorSpec], expected: tuple[int | None, ...]) -> None:
+    """Shapes without the batch axis; None fits any size."""
+    shapes = [spec.shape[1:] for spec in specs]
+    fits = len(shapes) == 1 and len(shapes[0]) == len(expected)
+    if not fits or not all(want in (None, have) for want, have in zip(expected, shapes[0], strict=True)):
+        raise BundleError(
+            f"{where}: {what} of shape {shapes} a frame, preprocessing and classes ask for {[expected]}; "
+            "build the engine again"
+        )

@@ -7,6 +7,7 @@ that no hash of the bundle covers. Wire format: protobuf.dev/programming-guides/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 _FIELDS: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -20,8 +21,10 @@ _FIELDS: Mapping[str, Mapping[int, str]] = {
 """Message -> field number -> message inside that may hold tensors."""
 
 _EXTERNAL_DATA = 13  # of TensorProto: where its values lie
-_NAME, _OPERATOR, _DOMAIN = 3, 4, 7  # of NodeProto
-_STANDARD = ("", "ai.onnx")
+_GRAPH = 7  # of ModelProto
+_NODE = 1  # of GraphProto
+_NODE_INPUT, _NODE_NAME, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 3, 4, 5, 7
+_ATTRIBUTE_NAME = 1
 _MAX_DEPTH = 100  # protobuf's own limit of nesting
 
 
@@ -30,14 +33,33 @@ def has_outside_weights(model: bytes) -> bool:
     return _search(memoryview(model), "model", 0)
 
 
-def standard_operators(model: bytes) -> list[tuple[str, str]]:
-    """(node name, operator) of the graph's own nodes of the standard domain, in order, subgraphs apart."""
-    fields = [
-        {number: bytes(value).decode() for number, value in _messages(node) if number in (_NAME, _OPERATOR, _DOMAIN)}
-        for graph in _of(memoryview(model), 7)
-        for node in _of(graph, 1)
+@dataclass(frozen=True, kw_only=True)
+class WireNode:
+    """A node as the bytes give it. attributes: their names."""
+
+    name: str
+    operator: str
+    inputs: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+def standard_nodes(model: bytes) -> list[WireNode]:
+    """The graph's own nodes of the standard domain, in order, subgraphs apart."""
+    return [
+        WireNode(
+            name="".join(_texts(node, _NODE_NAME)),
+            operator="".join(_texts(node, _NODE_OPERATOR)),
+            inputs=tuple(_texts(node, _NODE_INPUT)),
+            attributes=tuple(name for item in _of(node, _NODE_ATTRIBUTE) for name in _texts(item, _ATTRIBUTE_NAME)),
+        )
+        for graph in _of(memoryview(model), _GRAPH)
+        for node in _of(graph, _NODE)
+        if "".join(_texts(node, _NODE_DOMAIN)) in ("", "ai.onnx")
     ]
-    return [(node.get(_NAME, ""), node.get(_OPERATOR, "")) for node in fields if node.get(_DOMAIN, "") in _STANDARD]
+
+
+def _texts(data: memoryview, field: int) -> list[str]:
+    return [bytes(content).decode() for content in _of(data, field)]
 
 
 def _of(data: memoryview, field: int) -> Iterator[memoryview]:

@@ -9,12 +9,13 @@ from edgeneuro.manifest import Graph
 from edgeneuro.runtime.backends import BACKENDS, open_backend
 from edgeneuro.runtime.bundle import Bundle, read_bundle
 from edgeneuro.runtime.cpu import cpu_features
-from edgeneuro.runtime.engine import check_golden, check_interface
+from edgeneuro.runtime.engine import check_interface
+from edgeneuro.runtime.golden import check_golden
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphCheck:
-    """The self-test of one graph. difference: largest absolute one from the golden outputs, None where it was not run.
+    """The self-test of one graph. difference: as `check_golden` counts it, None where it was not run.
 
     skipped: why it cannot run on this machine, None where it ran.
     """

@@ -22,7 +22,8 @@ COMPUTE_CAPABILITIES = ("8.6", "8.9", "12.0")
 
 _BUILDER = "edgeneuro.runtime.backends.tensorrt_rtx_build"
 _TIMEOUT_S = 1800.0
-_UINT8_WARNING = "Defaulting to INT8 instead"
+UINT8_AS_INT8 = "Defaulting to INT8 instead"
+"""Part of the parser's warning about UINT8 Q/DQ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def build_evidence(
     refuse_outside_weights(model, "tensorrt-rtx")
     report = _build(model, compute_capabilities)
     library = f"tensorrt-rtx {report.version}"
-    if uint8_is_error and any(_UINT8_WARNING in warning for warning in report.warnings):
+    if uint8_is_error and any(UINT8_AS_INT8 in warning for warning in report.warnings):
         raise BackendError(
             f"{library}: the graph has UINT8 QuantizeLinear nodes, which it reads as INT8, so that values above half of "
             "each range are cut off; lower the plan for TensorRT, or run `edgeneuro lint --target tensorrt --fix`"

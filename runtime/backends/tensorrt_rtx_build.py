@@ -16,8 +16,8 @@ import tensorrt_rtx as trt
 
 from edgeneuro.files import write_json
 from edgeneuro.records import to_json
-from edgeneuro.runtime.backends.tensorrt_rtx import BuildEvidence, BuildReport, RefusedNode
-from edgeneuro.runtime.onnx_wire import standard_operators
+from edgeneuro.runtime.backends.tensorrt_rtx import UINT8_AS_INT8, BuildEvidence, BuildReport, RefusedNode
+from edgeneuro.runtime.onnx_wire import standard_nodes
 
 _LAYER = re.compile(r"LayerType: correlation, Inputs: \[ \{[^}]*?Datatype: (\w+)")
 """An engine layer that convolves, as the build log lists it with detailed profiling, and the type of its first input."""
@@ -48,7 +48,7 @@ def build(model: bytes, compute_capabilities: Sequence[str]) -> BuildReport:
     plan = (
         builder.build_serialized_network(network, _config(builder, network, compute_capabilities)) if parsed else None
     )
-    warnings = log.of(trt.ILogger.WARNING)
+    warnings = (*log.of(trt.ILogger.WARNING), *_silent_uint8(model))
     if plan is None:
         refused = _refused_nodes(parser, model)
         problems = log.of(trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR) or ("it has no outputs",)
@@ -99,9 +99,9 @@ def _refused_nodes(parser: Any, model: bytes) -> tuple[RefusedNode, ...]:
     ]
     names = {node.name for node in said}
     unreached = [
-        RefusedNode(name=name, operator=operator, reason=_UNSUPPORTED)
-        for name, operator in standard_operators(model)
-        if name not in names and not parser.supports_operator(operator)
+        RefusedNode(name=node.name, operator=node.operator, reason=_UNSUPPORTED)
+        for node in standard_nodes(model)
+        if node.name not in names and not parser.supports_operator(node.operator)
     ]
     return (*said, *unreached)
 
@@ -111,6 +111,15 @@ def _reason(error: Any) -> str:
     lines = [line.strip() for line in error.desc().splitlines()]
     return next(
         (line for line in lines if line not in ("", "false") and not line.startswith("Invalid Node")), _UNSUPPORTED
+    )
+
+
+def _silent_uint8(model: bytes) -> tuple[str, ...]:
+    """What the parser should warn of and does not: without a zero point, ONNX quantises to UINT8, TensorRT to INT8."""
+    return tuple(
+        f"QuantizeLinear {node.name!r} has no zero point: UINT8 by ONNX. {UINT8_AS_INT8}"
+        for node in standard_nodes(model)
+        if node.operator == "QuantizeLinear" and len(node.inputs) < 3 and "output_dtype" not in node.attributes
     )
 
 
