@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 
 from edgeneuro.runtime.backends import open_backend
+from edgeneuro.runtime.backends.ort import UNWANTED
 
 _OPENVINO_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
@@ -23,7 +24,9 @@ def optimized_node_types(model: bytes) -> Counter[str]:
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(path)
         options.log_severity_level = 3  # the warning that such a file fits only this machine is what we want it for
-        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(UNWANTED)
+        )
         return Counter(node.op_type for node in onnx.load(str(path)).graph.node)
 
 

@@ -13,6 +13,10 @@ from edgeneuro.spec import Array, TensorSpec
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64"}
 
+UNWANTED = ("WeightBiasQuantization",)
+"""Optimisers left out. This one turns a layer the plan leaves in float into INT8, with scales of its own, wherever its
+neighbours are quantised."""
+
 
 class OrtBackend:
     """A graph opened by ONNX Runtime's CPU provider, by default with all graph optimisations.
@@ -32,7 +36,9 @@ class OrtBackend:
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(UNWANTED)
+            )
         except Exception as error:  # the library's errors share no base class of their own
             raise BackendError(
                 f"onnxruntime {ort.__version__}: refuses the graph ({first_line(error)}); "
