@@ -19,7 +19,10 @@ from edgeneuro.records import to_json
 from edgeneuro.runtime.backends.tensorrt_rtx import UINT8_AS_INT8, BuildEvidence, BuildReport, RefusedNode
 from edgeneuro.runtime.onnx_wire import standard_nodes
 
-_LAYER = re.compile(r"LayerType: correlation, Inputs: \[ \{[^}]*?Datatype: (\w+)")
+_LAYER = re.compile(
+    r"Name: (?:\S*, LayerType: correlation|\S*Corr\S*, LayerType: runtime_fusion), "
+    r"Inputs: \[ \{[^}]*?Datatype: (\w+)"
+)
 """An engine layer that convolves, as the build log lists it with detailed profiling, and the type of its first input."""
 
 _UNSUPPORTED = "unsupported operator"
