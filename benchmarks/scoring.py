@@ -130,6 +130,6 @@ def _scores(
         confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(targets, predicted, n)),
         drop_points=None
         if reference is None
-        else {key: drop_interval(key, targets, reference, predicted, groups, n, rng()) for key in METRICS},
-        agreement=None if reference is None else agreement_interval(reference, predicted, groups, n, rng()),
+        else {key: drop_interval(key, targets, reference, predicted, groups, n) for key in METRICS},
+        agreement=None if reference is None else agreement_interval(reference, predicted, groups, n),
     )

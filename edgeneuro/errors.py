@@ -13,12 +13,16 @@
     ├── UsageError            exit 2: options that contradict each other
     └── PromiseError          exit 3: readable, but a promise fails
         ├── IntegrityError    a hash or the canonical form of a bundle
-        └── SelfTestError     golden outputs not reproduced
+        ├── SelfTestError     golden outputs not reproduced
+        └── GateError         accuracy outside the margin that was asked for, or not known to be inside
 
 Every message says which thing, what came, what was expected and what to try.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class EdgeNeuroError(Exception):
@@ -81,3 +85,14 @@ class IntegrityError(PromiseError):
 
 class SelfTestError(PromiseError):
     """A bundle that does not reproduce its golden outputs here."""
+
+
+class GateError(PromiseError):
+    """An engine outside the margin of accuracy that was asked for, or not known to be inside.
+
+    record: edgeneuro.manifest.Gate as JSON values, for programs.
+    """
+
+    def __init__(self, message: str, record: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.record = record

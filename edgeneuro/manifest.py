@@ -31,6 +31,10 @@ PRIMARY_METRICS: Mapping[Task, str] = {
 """What a graph of each task is judged by, where the model table does not say."""
 
 
+Verdict = Literal["pass", "fail", "inconclusive"]
+"""Of the accuracy gate; "inconclusive": the data cannot tell whether the drop is inside the margin."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Graph:
     """One executable form of the network.
@@ -101,11 +105,23 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Curves:
+    """What depends on a classifier's probabilities, 0..1. auc: area under the ROC curve. sensitivity: class -> share
+    found at a specificity of 90 %, against all other classes. Both None where not defined. calibration_error: expected,
+    15 bins of equal width."""
+
+    auc: Interval | None
+    sensitivity: Mapping[str, Interval | None]
+    calibration_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """Build-time accuracy on groups unseen in training, validation and calibration.
 
     graphs: member path -> primary metric (0..1). drop_points: float minus engine, in percentage points, paired
-    frame by frame. agreement: share of frames with the same predicted class as the float graph.
+    frame by frame. agreement: share of frames with the same predicted class as the float graph; of a segmentation the
+    mean Dice of its masks with the float graph's. others: further metric -> member path -> 0..1. curves: of classifiers.
     """
 
     data: DataIdentity
@@ -114,6 +130,60 @@ class Accuracy:
     graphs: Mapping[str, Interval]
     drop_points: Mapping[str, Interval]
     agreement: Mapping[str, float]
+    others: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    curves: Mapping[str, Curves] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassDrop:
+    """What one class loses: recall, or the Dice of the frames that hold it. groups_needed: how many like these would
+    decide; None where it is decided, or where no number would."""
+
+    frames: int
+    groups: int
+    drop_points: Interval
+    verdict: Verdict
+    groups_needed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """One graph against the float graph at one level.
+
+    graph: member path. unit: "frame", or the column by which frames were put together. margin_points: of the drop of
+    Gate.metric. guard_points: of each class. verdict: the worst of the drop's and the classes'. reason: in words.
+    """
+
+    graph: str
+    unit: str
+    units: int
+    groups: int
+    verdict: Verdict
+    margin_points: float
+    drop_points: Interval
+    groups_needed: int | None
+    guard_points: float
+    classes: Mapping[str, ClassDrop]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Whether every graph stays inside the margin that was asked for.
+
+    asked: as given, e.g. "1" (points) or "99%" (of float). metric: the primary one, or "agreement" where there were no
+    labels: then the drop is of agreement with the float graph. data: judged on. judgements: empty where the engine runs
+    in float. kept_float: layers returned to float to hold the margin -> why. history: what was measured while they were
+    chosen, on other frames than those judged, one line each.
+    """
+
+    asked: str
+    metric: str
+    verdict: Verdict
+    data: DataIdentity
+    judgements: tuple[Judgement, ...]
+    kept_float: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +220,7 @@ class Manifest:
     calibration: Calibration | None
     split: Split | None
     accuracy: Accuracy | None
+    gate: Gate | None = None
     provenance: Mapping[str, str]
     tools: Mapping[str, str]
     notes: tuple[str, ...] = ()

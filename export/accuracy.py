@@ -48,16 +48,11 @@ def measure_accuracy(
             for path, guess in predicted.items()
         },
         drop_points={
-            path: drop_interval(
-                metric, targets, predicted[reference], predicted[path], groups, classes, np.random.default_rng(SEED)
-            )
+            path: drop_interval(metric, targets, predicted[reference], predicted[path], groups, classes)
             for path in others
         },
         agreement={
-            path: agreement_interval(
-                predicted[reference], predicted[path], groups, classes, np.random.default_rng(SEED)
-            ).value
-            for path in others
+            path: agreement_interval(predicted[reference], predicted[path], groups, classes).value for path in others
         },
     )
 

@@ -1,4 +1,4 @@
-"""Metrics and their intervals, against small sums by hand and against scikit-learn."""
+"""Metrics of the confusion matrix and their bootstrap intervals, against small sums by hand and against scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from edgeneuro.metrics import (
     METRICS,
     accuracy,
     aggregate,
-    agreement_interval,
     balanced_accuracy,
     bootstrap_interval,
     confusion_matrix,
-    drop_interval,
     macro_f1,
     per_class_recall,
     recall_intervals,
@@ -102,36 +100,6 @@ def test_a_class_of_one_group_has_a_recall_about_which_nothing_is_known() -> Non
     assert healthy is not None and (healthy.value, healthy.low, healthy.high) == (0.75, 0.5, 1.0)
     assert ill is not None and (ill.value, ill.low, ill.high) == (1.0, 0.0, 1.0)
     assert missing is None
-
-
-def test_the_paired_drop_of_equal_predictions_is_exactly_zero_and_of_worse_ones_positive() -> None:
-    draw = np.random.default_rng(5)
-    targets = draw.integers(2, size=200)
-    floating = np.where(draw.random(200) < 0.8, targets, 1 - targets)
-    groups = [str(i // 4) for i in range(200)]
-    same = drop_interval("accuracy", targets, floating, floating, groups, 2, rng())
-    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
-
-    worse = floating.copy()
-    worse[:20] = 1 - targets[:20]
-    drop = drop_interval("accuracy", targets, floating, worse, groups, 2, rng())
-    assert drop.value == pytest.approx(100 * (floating == targets)[:20].sum() / 200)
-    assert 0 < drop.low < drop.value < drop.high
-
-
-def test_pairing_makes_the_drop_narrower_than_the_metric_itself() -> None:
-    draw = np.random.default_rng(6)
-    targets = draw.integers(3, size=300)
-    floating = np.where(draw.random(300) < 0.7, targets, draw.integers(3, size=300))
-    int8 = np.where(draw.random(300) < 0.99, floating, draw.integers(3, size=300))
-    groups = [str(i // 6) for i in range(300)]
-    drop = drop_interval("balanced_accuracy", targets, floating, int8, groups, 3, rng())
-    itself = bootstrap_interval("balanced_accuracy", targets, floating, groups, 3, rng())
-    assert drop.high - drop.low < 0.5 * 100 * (itself.high - itself.low)
-
-
-def test_agreement_looks_at_classes_and_not_at_truth() -> None:
-    assert agreement_interval([0, 1, 1, 0], [0, 1, 0, 0], list("abcd"), 2, rng()).value == 0.75
 
 
 def test_an_exam_is_the_mean_of_its_frames() -> None:
