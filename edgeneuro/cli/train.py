@@ -1,4 +1,4 @@
-"""edgeneuro train: a checkpoint from labelled frames."""
+"""edgeneuro train: a checkpoint from labelled frames, or from another checkpoint."""
 
 from __future__ import annotations
 
@@ -33,22 +33,45 @@ def command(
         typer.Option("--data", help="phantom, a registered name or a folder.  [default: phantom]", metavar="SRC"),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Checkpoint folder to write.  [default: runs/MODEL]", metavar="DIR")
+        Path | None, typer.Option("--out", help="Checkpoint folder to write.  [default: runs/MODEL; CKPT-qat]", metavar="DIR")
     ] = None,
-    fold: Annotated[int, typer.Option("--fold", help="Fold that is the test part.", metavar="K")] = 0,
+    fold: Annotated[
+        int | None, typer.Option("--fold", help="Fold that is the test part.  [default: 0]", metavar="K")
+    ] = None,
     protocol: Annotated[
-        Protocol, typer.Option("--protocol", help="leaky divides frames, not groups: only to compare with papers.")
-    ] = Protocol.GROUPED,
-    epochs: Annotated[int, typer.Option("--epochs", help="Most epochs to train.", metavar="N")] = 120,
+        Protocol | None,
+        typer.Option(
+            "--protocol",
+            help="leaky divides frames, not groups: only to compare with papers.  [default: grouped]",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", help="Most epochs to train.  [default: 120; from a checkpoint 5]", metavar="N"),
+    ] = None,
     patience: Annotated[
-        int, typer.Option("--patience", help="Stop after this many epochs without a better macro-F1.", metavar="N")
-    ] = 30,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Frames a step.", metavar="N")] = 32,
+        int | None,
+        typer.Option(
+            "--patience",
+            help="Stop after this many epochs without a better macro-F1.  [default: 30; from a checkpoint never]",
+            metavar="N",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", help="Frames a step.  [default: 32; the checkpoint's]", metavar="N"),
+    ] = None,
     image_size: Annotated[
         int | None, typer.Option("--image-size", help="Side of the input in px.  [default: the model's]", metavar="PX")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="After warm-up.  [default: the model's]", metavar="RATE")
+        float | None,
+        typer.Option(
+            "--learning-rate",
+            help="After warm-up.  [default: the model's; from a checkpoint a twentieth of it]",
+            metavar="RATE",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of split, weights, order and augmentation.", metavar="N")] = 0,
     option: Annotated[
@@ -57,6 +80,24 @@ def command(
     ] = None,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
+    qat: Annotated[
+        Path | None,
+        typer.Option("--qat", help="Train this checkpoint on, rounded as INT8 will round it.", metavar="CKPT"),
+    ] = None,
+    finetune: Annotated[
+        Path | None,
+        typer.Option(
+            "--finetune", help="Train this checkpoint on in float: what to compare --qat with.", metavar="CKPT"
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            help="With --qat, whose rounding: onnxruntime, onnxruntime-arm, openvino, tensorrt.  [default: onnxruntime]",
+            metavar="NAME",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a killed run stopped; start where there is none.")
     ] = False,
@@ -70,37 +111,74 @@ def command(
     Writes model.safetensors, config.json, metrics.json and split.json. No patient, video or lesion is on both sides
     of the split. Interrupted or killed, it goes on with --resume.
 
+    With --qat also ranges.json: build-engine CKPT --int8 then takes those ranges in place of calibration.
+
     \b
     edgeneuro train myositis --data folder/ --image-size 112 --out runs/mine
     edgeneuro train myositis --data folder/ --image-size 112 --out runs/mine --resume
+    edgeneuro train myositis --qat runs/mine --epochs 5 --out runs/mine-qat
     """
-    from edgeneuro.training.fit import train
-    from edgeneuro.training.settings import TrainSettings
-
     if resume and force:
         raise UsageError("--resume and --force: got both, expected one; --force throws away what --resume needs")
-    settings = TrainSettings(
-        model=model,
-        data=data,
-        label_column=label_column,
-        group_column=group_column,
-        protocol=protocol.value,
-        fold=fold,
-        seed=seed,
-        epochs=epochs,
-        patience=patience,
-        batch_size=batch_size,
-        image_size=image_size,
-        learning_rate=learning_rate,
-        options=dict(map(parse_option, option or ())),
-    )
-    target = folder or Path("runs") / model
-    with shown(quiet) as progress:
-        result = train(settings, target, resume=resume, force=force, threads=threads, progress=progress)
+    given: dict[str, Any] = {
+        "data": data,
+        "label_column": label_column,
+        "group_column": group_column,
+        "protocol": protocol.value if protocol else None,
+        "fold": fold,
+        "seed": seed,
+        "epochs": epochs,
+        "patience": patience,
+        "batch_size": batch_size,
+        "image_size": image_size,
+        "learning_rate": learning_rate,
+        "options": dict(map(parse_option, option)) if option else None,
+    }
+    checkpoint = starting_checkpoint(qat, finetune, target, given)
+    rest: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    how: dict[str, Any] = {"resume": resume, "force": force, "threads": threads}
+    if checkpoint is None:
+        from edgeneuro.training.fit import train
+        from edgeneuro.training.settings import TrainSettings
+
+        settings = TrainSettings(model=model, **rest)
+        with shown(quiet) as progress:
+            result = train(settings, folder or Path("runs") / model, progress=progress, **how)
+    else:
+        from edgeneuro.export.qat import QatSettings, train_qat
+
+        whose = (target or "onnxruntime") if qat else None
+        place = folder or checkpoint.with_name(f"{checkpoint.resolve().name}-{'qat' if qat else 'finetuned'}")
+        with shown(quiet) as progress:
+            result = train_qat(
+                checkpoint,
+                place,
+                QatSettings(target=whose, **rest),
+                model=model,
+                progress=progress,
+                step=lambda text: None if quiet else err().print(f"{text} ...", soft_wrap=True),
+                **how,
+            )
     if as_json:
         print_json(summary(result))
     else:
         out().print(line(result), soft_wrap=True)
+
+
+def starting_checkpoint(
+    qat: Path | None, finetune: Path | None, target: str | None, given: dict[str, Any]
+) -> Path | None:
+    """The folder to go on from, None to start afresh. Raises UsageError for options that it decides itself."""
+    if qat and finetune:
+        raise UsageError("--qat and --finetune: got both, expected one; run them one after the other and compare")
+    if target and not qat:
+        raise UsageError("--target: is for --qat, which rounds as that target does")
+    if qat or finetune:
+        for name in ("protocol", "fold", "image_size", "options"):
+            if given[name] is not None:
+                shown = "--" + name.removesuffix("s").replace("_", "-")
+                raise UsageError(f"{shown}: is the checkpoint's own with --qat and --finetune; leave it out")
+    return qat or finetune
 
 
 def parse_option(text: str) -> tuple[str, Any]:
@@ -126,6 +204,7 @@ def summary(result: TrainResult) -> dict[str, Any]:
         "fold": config.fold,
         "best_epoch": config.best_epoch,
         **{name: result.metrics[name] for name in ("validation", "test", "wall_s")},
+        **{name: result.metrics[name] for name in ("made_from", "before", "stored") if name in result.metrics},
     }
 
 
@@ -134,10 +213,12 @@ def line(result: TrainResult) -> str:
     config, test = result.config, result.metrics["test"]
     interval = test["interval"]
     leaky = ", leaky protocol: frames of one group in training and test" if config.protocol == "leaky" else ""
+    before = result.metrics["before"]["test"] if "before" in result.metrics else None
+    after = f", {before['interval']['value']:.3f} before training" if before else ""
     return (
         f"{result.folder}: {config.model} from {config.trained_on.name}, best epoch {config.best_epoch + 1}; "
         f"{test['primary_metric'].replace('_', ' ')} {interval['value']:.3f} ({interval['low']:.3f} to "
-        f"{interval['high']:.3f}) on {test['frames']} frames of {test['groups']} groups, fold {config.fold}{leaky}"
+        f"{interval['high']:.3f}) on {test['frames']} frames of {test['groups']} groups, fold {config.fold}{leaky}{after}"
     )
 
 

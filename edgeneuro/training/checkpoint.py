@@ -1,4 +1,5 @@
-"""A checkpoint folder: model.safetensors, config.json, metrics.json, split.json. Nothing in it can run code.
+"""A checkpoint folder: model.safetensors, config.json, metrics.json, split.json; with ranges.json where the weights were
+trained with quantisation. Nothing in it can run code.
 
 config.json is written last and holds the SHA-256 of the other files, so a folder that was edited, mixed from two
 runs or cut off is refused with the name of the file.
@@ -30,6 +31,16 @@ SCHEMA = 1
 """Raised when a field changes meaning."""
 
 CONFIG, MODEL, METRICS, SPLIT = "config.json", "model.safetensors", "metrics.json", "split.json"
+RANGES = "ranges.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeFrom:
+    """The checkpoint a run started from. checkpoint: SHA-256 of its model.safetensors. quantised_for: the target whose
+    rounding was trained, None for training on in float."""
+
+    checkpoint: str
+    quantised_for: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +50,8 @@ class CheckpointConfig:
     model: key in edgeneuro.models.MODELS. options: the builder's. trained_on: the training part alone.
     data, label_column, group_column: as edgeneuro.data.open_data takes them, to find the frames again on the machine
     that trained; they stay out of engines. epochs: planned, best_epoch: the one whose weights these are, from 0.
-    tools: library versions. files: SHA-256 of every other file, filled in on writing.
+    made_from: None for weights trained from scratch. tools: library versions. files: SHA-256 of every other file, filled
+    in on writing.
     """
 
     schema: int = SCHEMA
@@ -60,6 +72,7 @@ class CheckpointConfig:
     data: str
     label_column: str | None = None
     group_column: str | None = None
+    made_from: MadeFrom | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -75,11 +88,24 @@ def packaged(name: str) -> Path:
 
 
 def write_checkpoint(
-    folder: Path, *, network: nn.Module, config: CheckpointConfig, metrics: Mapping[str, Any], split: Split
+    folder: Path,
+    *,
+    network: nn.Module,
+    config: CheckpointConfig,
+    metrics: Mapping[str, Any],
+    split: Split,
+    ranges: bytes | None = None,
 ) -> CheckpointConfig:
-    """Write the four files, each atomically; returns `config` with their hashes. Raises OutputError."""
+    """Write the files, each atomically; returns `config` with their hashes. Raises OutputError.
+
+    ranges: content of ranges.json; where None, one that an earlier checkpoint left in `folder` is removed.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     contents = {MODEL: save(tensors), METRICS: canonical_json(metrics), SPLIT: canonical_json(to_json(split))}
+    if ranges is None:
+        (folder / RANGES).unlink(missing_ok=True)
+    else:
+        contents[RANGES] = ranges
     config = replace(config, files={name: sha256(data) for name, data in contents.items()})
     for name, data in {**contents, CONFIG: canonical_json(to_json(config))}.items():
         write_bytes(folder / name, data)
@@ -119,6 +145,17 @@ def read_split(folder: Path) -> Split:
 def read_metrics(folder: Path) -> dict[str, Any]:
     """What training measured; `edgeneuro.training.fit` says what it holds. Raises CheckpointError."""
     return _parse(_member(folder, METRICS), folder / METRICS)
+
+
+def read_ranges(folder: Path) -> bytes | None:
+    """Content of ranges.json, None for weights that were not trained with quantisation. Raises CheckpointError."""
+    if RANGES in read_config(folder).files:
+        return _member(folder, RANGES)
+    if (folder / RANGES).exists():
+        raise CheckpointError(
+            f"{folder / RANGES}: is not listed in {CONFIG}, so it belongs to other weights; delete it"
+        )
+    return None
 
 
 def load_model(folder: Path) -> nn.Module:

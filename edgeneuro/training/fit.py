@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from edgeneuro.data import DataSet, open_data
 from edgeneuro.manifest import DataIdentity
@@ -21,6 +22,7 @@ from edgeneuro.training.learner import Learner, class_weights
 from edgeneuro.training.run import STATE, Run, finished_config, new_run, part_of, prepare_folder, resumed_run
 from edgeneuro.training.score import score
 from edgeneuro.training.settings import TrainSettings
+from edgeneuro.training.start import Start, Trainee
 from edgeneuro.training.trainer import fit, hardware, torch_threads
 
 TOOLS = ("edgeneuro", "torch", "lightning", "numpy", "opencv-python-headless")
@@ -39,6 +41,7 @@ def train(
     settings: TrainSettings,
     out: Path,
     *,
+    start: Start | None = None,
     resume: bool = False,
     force: bool = False,
     threads: int | None = None,
@@ -47,6 +50,7 @@ def train(
 ) -> TrainResult:
     """Train, test and write a checkpoint to the folder `out`.
 
+    start: a checkpoint to go on from, with its split and preprocessing; fresh weights and a new split where None.
     resume: go on from what a killed or interrupted run left in `out`, at the end of its last whole epoch; start where
     it left nothing; return at once where it had finished. On the CPU with as many threads the weights are those of an
     uninterrupted run, bit for bit. force: start afresh in a folder that holds files; those of a checkpoint are
@@ -54,23 +58,27 @@ def train(
     progress: called after every frame read, batch and epoch.
 
     metrics.json: `history` (rows of EpochRow), `best_epoch`, `validation` and `test` (FrameScores, of the best epoch's
-    weights), `wall_s` (sum over epochs), `hardware`.
+    weights), `wall_s` (sum over epochs), `hardware`. With `start` also `made_from`, `before` (scores of what is trained,
+    before the first epoch), `stored` (scores of the network that is written, where that is another) and what
+    start.prepare adds.
 
     Raises DataError, FrameError, OutputError, CheckpointError (resuming a run with other settings or data);
     KeyboardInterrupt passes through and leaves what `resume` needs.
     """
     state = out / STATE
     if resume and (out / CONFIG).exists() and not state.exists():
-        return TrainResult(folder=out, config=finished_config(settings, out), metrics=read_metrics(out))
+        return TrainResult(folder=out, config=finished_config(settings, out, start), metrics=read_metrics(out))
     prepare_folder(out, force=force, resume=resume)
     dataset = open_data(settings.source, label_column=settings.label_column, group_column=settings.group_column)
-    run = resumed_run(settings, dataset, state) if state.exists() else new_run(settings, dataset)
+    run = resumed_run(settings, dataset, state, start) if state.exists() else new_run(settings, dataset, start)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        return _train(run, dataset, out, devices, progress)
+        return _train(run, dataset, out, start, devices, progress)
 
 
-def _train(run: Run, dataset: DataSet, out: Path, devices: int | str, progress: OnProgress) -> TrainResult:
+def _train(
+    run: Run, dataset: DataSet, out: Path, start: Start | None, devices: int | str, progress: OnProgress
+) -> TrainResult:
     settings, entry = run.settings, run.settings.entry
     parts = {part: part_of(dataset, run.split, part) for part in ("training", "validation", "test")}
     preprocess = Preprocess(height=settings.side_px, width=settings.side_px, channels=entry.channels)
@@ -79,11 +87,20 @@ def _train(run: Run, dataset: DataSet, out: Path, devices: int | str, progress: 
     data = TrainingData(
         training=frames["training"],
         validation=frames["validation"],
-        preprocess=normalised_for(preprocess, frames["training"]),
+        preprocess=start.preprocess if start else normalised_for(preprocess, frames["training"]),
         batch_size=settings.batch_size,
         seed=settings.seed,
     )
-    network = build_model(settings.model, classes=len(dataset.classes), channels=entry.channels, **settings.options)
+    trainee = start.prepare(parts["training"], (out / STATE).parent) if start else _fresh(settings, dataset)
+    network = trainee.network
+
+    def scores(scored: nn.Module) -> dict[str, Any]:
+        return {
+            name: to_json(score(scored, frames[name], data.preprocess, dataset.classes, entry.primary_metric))
+            for name in ("validation", "test")
+        }
+
+    metrics = {"made_from": to_json(run.made_from), "before": scores(network), **trainee.notes} if start else {}
     learner = Learner(
         network,
         weights=class_weights(frames["training"].targets, dataset.classes),
@@ -99,15 +116,15 @@ def _train(run: Run, dataset: DataSet, out: Path, devices: int | str, progress: 
 
     assert keeper.best is not None
     network.load_state_dict(dict(keeper.weights))
-    metrics = {
+    stored, ranges = trainee.finish(network)
+    metrics |= {
         "history": to_json(keeper.history),
         "best_epoch": keeper.best.epoch,
         "wall_s": sum(row.seconds for row in keeper.history),
         "hardware": hardware(trainer),
+        **scores(network),
+        **({"stored": scores(stored)} if stored is not network else {}),
     }
-    for name in ("validation", "test"):
-        scores = score(network, frames[name], data.preprocess, dataset.classes, entry.primary_metric)
-        metrics[name] = to_json(scores)
     config = CheckpointConfig(
         model=settings.model,
         options=settings.options,
@@ -126,12 +143,20 @@ def _train(run: Run, dataset: DataSet, out: Path, devices: int | str, progress: 
         data=settings.source,
         label_column=settings.label_column,
         group_column=settings.group_column,
+        made_from=run.made_from,
         tools={name: version(name) for name in TOOLS},
     )
     if trainer.is_global_zero:
-        config = write_checkpoint(out, network=network, config=config, metrics=metrics, split=run.split)
+        config = write_checkpoint(out, network=stored, config=config, metrics=metrics, split=run.split, ranges=ranges)
         keeper.forget()
     return TrainResult(folder=out, config=config, metrics=metrics)
+
+
+def _fresh(settings: TrainSettings, dataset: DataSet) -> Trainee:
+    """The model of the table with new weights."""
+    channels = settings.entry.channels
+    network = build_model(settings.model, classes=len(dataset.classes), channels=channels, **settings.options)
+    return Trainee(network=network, finish=lambda trained: (trained, None))
 
 
 class _Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from edgeneuro.errors import CheckpointError, OutputError
 from edgeneuro.files import refuse_existing
 from edgeneuro.manifest import DataIdentity
 from edgeneuro.records import from_json, to_json
-from edgeneuro.training.checkpoint import CheckpointConfig, read_config
+from edgeneuro.training.checkpoint import CheckpointConfig, MadeFrom, read_config
 from edgeneuro.training.keeper import saved_run
 from edgeneuro.training.resume import read_state
 from edgeneuro.training.settings import TrainSettings
+from edgeneuro.training.start import Start
 
 STATE = Path(".resume") / "state.safetensors"
 """In the output folder while training is unfinished."""
@@ -27,48 +29,55 @@ STATE = Path(".resume") / "state.safetensors"
 class Run:
     """Kept in the state of an unfinished run, so that a resumed run is the same one.
 
-    settings: with nothing left to defaults. data: the whole set.
+    settings: with nothing left to defaults. data: the whole set. made_from: where it started, None for fresh weights.
     """
 
     settings: TrainSettings
     data: DataIdentity
     split: Split
+    made_from: MadeFrom | None = None
 
 
 def prepare_folder(out: Path, *, force: bool, resume: bool) -> None:
     """Make the folder. Without `resume` raise OutputError for one that holds files, unless `force`, which drops an
     unfinished run there."""
-    state = out / STATE
+    unfinished = (out / STATE).parent
     if out.exists() and not (force or resume) and (not out.is_dir() or any(out.iterdir())):
-        if state.exists():
+        if unfinished.exists():
             raise OutputError(f"{out}: holds an unfinished run; give --resume to go on, or --force to start afresh")
         refuse_existing(out, force=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if force and not resume:
-            state.unlink(missing_ok=True)
+        if force and not resume and unfinished.exists():
+            shutil.rmtree(unfinished)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
 
 
-def new_run(settings: TrainSettings, dataset: DataSet) -> Run:
-    """A run with a split of its own. Raises DataError."""
+def new_run(settings: TrainSettings, dataset: DataSet, start: Start | None = None) -> Run:
+    """A run with a split of its own, or with that of the checkpoint it starts from. Raises DataError."""
+    if start is not None:
+        return Run(
+            settings=settled(settings), data=DataIdentity.of(dataset), split=start.split, made_from=start.made_from
+        )
     split = make_split(dataset, protocol=settings.protocol, fold=settings.fold, seed=settings.seed)
     return Run(settings=settled(settings), data=DataIdentity.of(dataset), split=split)
 
 
-def resumed_run(settings: TrainSettings, dataset: DataSet, state: Path) -> Run:
-    """The run that `state` belongs to. Raises CheckpointError when settings or data are others."""
+def resumed_run(settings: TrainSettings, dataset: DataSet, state: Path, start: Start | None = None) -> Run:
+    """The run that `state` belongs to. Raises CheckpointError when settings, data or the start are others."""
     run = from_json(Run, saved_run(read_state(state)), str(state))
+    refuse_other_start(state, run.made_from, start)
     moved = replace(settled(settings), data=run.settings.data)  # the folder may lie elsewhere now
     refuse_other_settings(state, to_json(run.settings), to_json(moved))
     refuse_other_settings(state, to_json(run.data), to_json(DataIdentity.of(dataset)))
     return replace(run, settings=settled(settings))
 
 
-def finished_config(settings: TrainSettings, out: Path) -> CheckpointConfig:
-    """Of the checkpoint in `out`. Raises CheckpointError when it was trained with other settings."""
+def finished_config(settings: TrainSettings, out: Path, start: Start | None = None) -> CheckpointConfig:
+    """Of the checkpoint in `out`. Raises CheckpointError when it was trained with other settings or from elsewhere."""
     config = read_config(out)
+    refuse_other_start(out, config.made_from, start)
     wanted = {
         "model": settings.model,
         "options": dict(settings.options),
@@ -84,6 +93,23 @@ def finished_config(settings: TrainSettings, out: Path) -> CheckpointConfig:
     there = {**to_json(config), "image_size": config.preprocess.height}
     refuse_other_settings(out, {name: there[name] for name in wanted}, wanted)
     return config
+
+
+def refuse_other_start(where: Path, there: MadeFrom | None, start: Start | None) -> None:
+    """Raise CheckpointError unless both start from the same weights with the same rounding, or both from none."""
+    wanted = start.made_from if start else None
+    if there != wanted:
+        raise CheckpointError(
+            f"{where}: was trained {_started(there)}, now got {_started(wanted)}; resume with the same --qat or "
+            "--finetune, or give --force or another --out"
+        )
+
+
+def _started(made_from: MadeFrom | None) -> str:
+    if made_from is None:
+        return "from scratch"
+    how = f"quantised for {made_from.quantised_for}" if made_from.quantised_for else "in float"
+    return f"from weights {made_from.checkpoint[:12]}... {how}"
 
 
 def refuse_other_settings(where: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

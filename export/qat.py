@@ -1,0 +1,251 @@
+"""Training a checkpoint as it will be deployed: rounded where the target rounds (quantisation-aware training, QAT).
+
+The lowered graph itself is trained, in torch: every Q/DQ pair rounds as ONNX does, gradients pass straight through. The
+ranges stay those of calibration; the weights learn to live with them. What is written is a float checkpoint and the
+ranges it was trained with. docs/qat.md tells why it is built this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgeneuro.data import DataSet
+from edgeneuro.errors import CheckpointError, UsageError
+from edgeneuro.export.calibrate import calibrate, calibration_frames
+from edgeneuro.export.forms import ONNXRUNTIME, TARGETS, Form, forms_for
+from edgeneuro.export.onnx_export import export_onnx
+from edgeneuro.export.placement_rules import placement_by_rule
+from edgeneuro.export.plan import Plan, with_placement
+from edgeneuro.export.qat_program import lowered_program, program_of, with_corrected_biases
+from edgeneuro.export.qat_weights import Weights, check_same_graph, find_weights, with_weights
+from edgeneuro.export.source import FloatModel, load_source
+from edgeneuro.export.targets import runs_here
+from edgeneuro.files import write_bytes
+from edgeneuro.preprocess import Preprocess
+from edgeneuro.training.checkpoint import MODEL, MadeFrom, load_model, read_config, read_ranges, read_split
+from edgeneuro.training.fit import TrainResult, train
+from edgeneuro.training.keeper import OnProgress
+from edgeneuro.training.qat_network import ProgramNetwork
+from edgeneuro.training.settings import TrainSettings
+from edgeneuro.training.start import Start, Trainee
+
+EPOCHS = 5
+LEARNING_RATE_SHARE = 0.05
+"""Of the model's own learning rate: the weights move by a step of INT8 or two, not to another optimum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QatSettings:
+    """target: key of a plan's placement, whose rounding is trained; None trains on in float, the fair control with the
+    same epochs, order, augmentation and learning rate. learning_rate: highest of the schedule, a share of the model's own
+    where None. batch_size: the checkpoint's where None. data, label_column, group_column: where the checkpoint's data lie
+    now, where it says where None. seed: of order, augmentation and calibration frames. plan: ranges recorded earlier, and
+    their placement if they have one, in place of calibration; the checkpoint's own where it has some.
+    calibration_frames, threads, search_s: as in edgeneuro.export.build.BuildSettings.
+    """
+
+    target: str | None = ONNXRUNTIME
+    epochs: int = EPOCHS
+    patience: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    data: str | None = None
+    label_column: str | None = None
+    group_column: str | None = None
+    seed: int = 0
+    plan: Plan | None = None
+    calibration_frames: int = 300
+    threads: int = 1
+    search_s: float = 8.0
+
+
+def train_qat(
+    checkpoint: Path,
+    out: Path,
+    settings: QatSettings = QatSettings(),
+    *,
+    model: str | None = None,
+    resume: bool = False,
+    force: bool = False,
+    threads: int | None = None,
+    devices: int | str = "auto",
+    progress: OnProgress = lambda _: None,
+    step: Callable[[str], None] = lambda _: None,
+) -> TrainResult:
+    """Train `checkpoint` on with the rounding of a target and write the result to the folder `out`.
+
+    Data, split, preprocessing and model options are the checkpoint's. model: its name as the user gave it. resume, force,
+    threads, devices, progress: as edgeneuro.training.fit.train takes them. step: told what is done before training.
+
+    metrics.json: `validation` and `test` are of the rounded network, as the target runs it; `before` the same before
+    training, so post-training quantisation; `stored` those of the float network that is written; `quantised` names the
+    target, the nodes it rounds and where the ranges come from.
+
+    Raises CheckpointError (of another model, edited), UsageError, DataError, ModelFileError (an operator that cannot be
+    trained), OutputError.
+    """
+    config = read_config(checkpoint)
+    if model is not None and model != config.model:
+        raise CheckpointError(
+            f"{checkpoint}: is a checkpoint of {config.model!r}, expected {model!r}; "
+            f"run: edgeneuro train {config.model} --qat {checkpoint}"
+        )
+    if settings.target is not None and settings.target not in TARGETS:
+        raise UsageError(f"target {settings.target!r}: is not known, expected one of {', '.join(TARGETS)}")
+    if out.resolve() == checkpoint.resolve():
+        raise UsageError(f"--out {out}: is the checkpoint to start from; give another folder")
+    start = Start(
+        made_from=MadeFrom(checkpoint=config.files[MODEL], quantised_for=settings.target),
+        split=read_split(checkpoint),
+        preprocess=config.preprocess,
+        prepare=_Preparation(checkpoint, settings, step),
+    )
+    return train(
+        _train_settings(checkpoint, settings),
+        out,
+        start=start,
+        resume=resume,
+        force=force,
+        threads=threads,
+        devices=devices,
+        progress=progress,
+    )
+
+
+def _train_settings(checkpoint: Path, settings: QatSettings) -> TrainSettings:
+    """The checkpoint's, with what `settings` sets."""
+    config = read_config(checkpoint)
+    here = settings.data is not None
+    plain = TrainSettings(
+        model=config.model,
+        data=settings.data if here else config.data,
+        label_column=settings.label_column if here else config.label_column,
+        group_column=settings.group_column if here else config.group_column,
+        protocol=config.protocol,
+        fold=config.fold,
+        seed=settings.seed,
+        epochs=settings.epochs,
+        patience=settings.patience or settings.epochs,
+        batch_size=settings.batch_size or config.batch_size,
+        image_size=config.preprocess.height,
+        learning_rate=settings.learning_rate,
+        options=config.options,
+    )
+    rate = settings.learning_rate or LEARNING_RATE_SHARE * plain.entry.learning_rate
+    return replace(plain, learning_rate=rate)
+
+
+class _Preparation:
+    """From the checkpoint to the network that is trained; called by `train` once the output folder is its own."""
+
+    def __init__(self, checkpoint: Path, settings: QatSettings, step: Callable[[str], None]) -> None:
+        self.checkpoint = checkpoint
+        self.settings = settings
+        self.step = step
+
+    def __call__(self, training: DataSet, kept: Path) -> Trainee:
+        """training: the training part. kept: folder for the plan, whose placement depends on this machine's speed."""
+        self.step("reading the float network")
+        _refuse_other_data(self.checkpoint, training)
+        source = load_source(str(self.checkpoint))
+        network = load_model(self.checkpoint)
+        size = read_config(self.checkpoint).preprocess
+        weights = find_weights(network, source.graph, torch.zeros(1, size.channels, size.height, size.width))
+        trainee = _Written(source=source, network=network, weights=weights, preprocess=size)
+        if self.settings.target is None:
+            return Trainee(network=ProgramNetwork(program_of(source.graph, weights.owners)), finish=trainee.finish)
+        form = form_to_train(self.settings.target)
+        plan = self._plan(source, training, form, kept)
+        graph, unbiased = with_corrected_biases(source.graph, plan)
+        return Trainee(
+            network=ProgramNetwork(lowered_program(graph, unbiased, form, weights.owners)),
+            finish=replace(trainee, ranges=_trained_plan(plan).to_bytes()).finish,
+            notes={
+                "quantised": {
+                    "form": form.name,
+                    "nodes": list(plan.placement[form.target]),
+                    "ranges": plan.method,
+                }
+            },
+        )
+
+    def _plan(self, source: FloatModel, training: DataSet, form: Form, kept: Path) -> Plan:
+        """Ranges and placement; those of an interrupted run where it left them."""
+        file = kept / f"plan-{read_config(self.checkpoint).files[MODEL][:12]}-{form.name}.json"
+        if file.exists():
+            return Plan.from_bytes(file.read_bytes())
+        recorded = self.settings.plan
+        own = read_ranges(self.checkpoint)
+        if recorded is None and own is not None:
+            recorded = Plan.from_bytes(own)
+        chosen, _ = calibration_frames(
+            training, None, self.settings.calibration_frames, np.random.default_rng(self.settings.seed)
+        )
+        plan = calibrate(
+            source,
+            chosen,
+            (form,),
+            threads=self.settings.threads,
+            search_s=self.settings.search_s,
+            recorded=recorded,
+            kept_float={},
+            progress=self.step,
+        ).plan
+        if not plan.placement.get(form.target):
+            self.step(f"training every layer that could run in INT8 on {form.target}: none is faster on this machine")
+            plan = with_placement(plan, form.target, placement_by_rule(source.graph, form)[0])
+        if not plan.placement[form.target]:
+            raise UsageError(
+                f"{self.checkpoint}: has no layer that could run in INT8 on {form.target}; nothing to train"
+            )
+        write_bytes(file, plan.to_bytes())
+        return plan
+
+
+def form_to_train(target: str) -> Form:
+    """The INT8 form of `target` that this machine runs, else its first."""
+    forms = [form for form in forms_for(target) if form.precision == "int8"]
+    return next((form for form in forms if runs_here(form)), forms[0])
+
+
+def _refuse_other_data(checkpoint: Path, training: DataSet) -> None:
+    config = read_config(checkpoint)
+    groups = len({sample.group for sample in training.samples})
+    expected = config.trained_on
+    if (len(training), groups) != (expected.frames, expected.groups):
+        raise CheckpointError(
+            f"{checkpoint}: was trained on {expected.frames} frames of {expected.groups} groups, {training.name} has "
+            f"{len(training)} of {groups} in the same split; give the same data with --data"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """Writes trained weights back into the torch network. ranges: content of ranges.json, None when trained in float."""
+
+    source: FloatModel
+    network: nn.Module
+    weights: Weights
+    preprocess: Preprocess
+    ranges: bytes | None = None
+
+    def finish(self, trained: nn.Module) -> tuple[nn.Module, bytes | None]:
+        """The network of the model table that exports to what was trained, checked by exporting it."""
+        assert isinstance(trained, ProgramNetwork)
+        values = trained.trained()
+        stored = with_weights(self.network, self.weights, values)
+        size = self.preprocess
+        exported, _ = export_onnx(stored, channels=size.channels, height=size.height, width=size.width)
+        check_same_graph(self.source.graph, exported, values)
+        return stored, self.ranges
+
+
+def _trained_plan(plan: Plan) -> Plan:
+    """The ranges alone: bias corrections are part of the weights now, and placement is measured where it is built."""
+    return Plan(method=f"trained with quantisation; {plan.method}", ranges=plan.ranges, biases={})
