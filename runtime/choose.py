@@ -3,49 +3,97 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from edgeneuro.errors import BundleError
 from edgeneuro.manifest import Graph, Manifest, Precision
-from edgeneuro.runtime.backends import BACKENDS
+from edgeneuro.runtime.backends import BACKENDS, REMEDIES, is_installed
 from edgeneuro.runtime.cpu import cpu_features
 
 log = logging.getLogger("edgeneuro")
 
+DEFAULT_BACKEND = "onnxruntime"
+
+_ON_PROCESSORS: Mapping[Precision, Precision] = {"mixed": "int8", "fp16": "fp32"}
+"""Precision -> what a processor runs in its place: it has no fast FP16 arithmetic."""
+
 
 def choose_graph(
-    manifest: Manifest, precision: Precision | None, where: str, *, features: frozenset[str] | None = None
+    manifest: Manifest,
+    precision: Precision | None,
+    where: str,
+    *,
+    backend: str | None = None,
+    features: frozenset[str] | None = None,
 ) -> tuple[Graph, tuple[str, ...]]:
-    """The first graph of the asked precision whose needs this processor meets, else the float graph, with flags.
+    """The first graph of the asked precision whose needs this machine meets, else a stand-in, with flags that say so.
 
-    precision: None takes the manifest's own. where: name of the bundle for messages. features: of the processor, None
-    asks this one. Returns the graph and the flags it brings, e.g. ("int8_needs_vnni",) where the float graph stands in.
-    Raises BundleError: no such precision in this bundle, or nothing in it that runs here.
+    precision: None takes the manifest's own. where: name of the bundle for messages. backend: None prefers
+    ONNX Runtime, then what is installed. features: of the processor, None asks this one. Stand-ins: on processors the
+    INT8 graph for "mixed" and the float graph for "fp16" ("fp16_runs_as_fp32"); the float graph where a graph needs
+    what this machine does not show ("int8_needs_vnni").
+    Raises BundleError: no such precision or backend in this bundle, or nothing in it that runs here.
     """
     offered = cpu_features() if features is None else features
-    wanted = manifest.precision if precision is None else precision
-    graphs = [graph for graph in manifest.graphs if graph.backend in BACKENDS]
+    graphs = _graphs_for(manifest, backend)
+    wanted, flags = _on_processors(manifest, manifest.precision if precision is None else precision, graphs, where)
     candidates = [graph for graph in graphs if graph.precision == wanted]
     if not candidates:
         there = sorted({f"{graph.precision} ({graph.backend})" for graph in manifest.graphs})
         raise BundleError(
-            f"{where}: has no {wanted} graph for {', '.join(BACKENDS)}; it holds {', '.join(there)}; "
+            f"{where}: has no {wanted} graph for {backend or ', '.join(BACKENDS)}; it holds {', '.join(there)}; "
             "ask for one of these with --precision, or build the engine again"
         )
+    needs = {graph.path: _unmet(graph, offered, asked=backend is not None) for graph in candidates}
     for graph in candidates:
-        if offered.issuperset(graph.requires):
-            return graph, ()
-    missing = next(need for need in candidates[0].requires if need not in offered)
+        if not needs[graph.path]:
+            return graph, flags
+    missing = needs[candidates[0].path]
     for graph in graphs:
-        if graph.precision == "fp32" and offered.issuperset(graph.requires):
+        if graph.precision == "fp32" and not _unmet(graph, offered, asked=backend is not None):
             log.warning(
-                "%s: its %s graph needs a processor with %s, which this one does not show; running %s in fp32 instead",
-                where,
-                wanted,
-                missing,
-                graph.path,
+                "%s: its %s graph needs %s; running %s in fp32 instead", where, wanted, _in_words(missing), graph.path
             )
-            return graph, (f"{wanted}_needs_{missing}",)
+            return graph, (*flags, f"{wanted}_needs_{missing}")
     raise BundleError(
-        f"{where}: its {wanted} graph needs a processor with {missing}, which this one does not show, and it holds no "
-        "fp32 graph for this machine; build the engine again"
+        f"{where}: its {wanted} graph needs {_in_words(missing)}, and it holds no fp32 graph for this machine; "
+        "build the engine again"
     )
+
+
+def _graphs_for(manifest: Manifest, backend: str | None) -> list[Graph]:
+    """Those of `backend`, or of all that are known here, the default one's first."""
+    known = [graph for graph in manifest.graphs if graph.backend in (BACKENDS if backend is None else (backend,))]
+    return sorted(known, key=lambda graph: graph.backend != DEFAULT_BACKEND)
+
+
+def _on_processors(
+    manifest: Manifest, wanted: Precision, graphs: list[Graph], where: str
+) -> tuple[Precision, tuple[str, ...]]:
+    """The precision to look for, and a flag where it is not the one asked for.
+
+    A bundle that was not built for the asked precision has none to stand in for: that is refused later.
+    """
+    instead = _ON_PROCESSORS.get(wanted)
+    built = manifest.precision == wanted or any(graph.precision == wanted for graph in manifest.graphs)
+    if instead is None or not built or any(graph.precision == wanted for graph in graphs):
+        return wanted, ()
+    log.warning("%s: is %s, for which processors have no fast arithmetic; running it in %s", where, wanted, instead)
+    return instead, (f"{wanted}_runs_as_{instead}",)
+
+
+def _unmet(graph: Graph, offered: frozenset[str], *, asked: bool) -> str:
+    """The first thing this graph needs and does not find here, "" where it finds all.
+
+    asked: the user named the backend, so a missing library is for opening it to report.
+    """
+    missing = next((need for need in graph.requires if need not in offered), "")
+    if missing or asked or is_installed(graph.backend):
+        return missing
+    return graph.backend
+
+
+def _in_words(need: str) -> str:
+    if need in BACKENDS:
+        return f"{need}, which is not installed ({REMEDIES[need]})"
+    return f"a processor with {need}, which this one does not show"

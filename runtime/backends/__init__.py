@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -20,6 +21,16 @@ REMEDIES: Mapping[str, str] = {
     "openvino": "pip install 'edgeneuro[openvino]'",
 }
 """What to do where the library behind a backend is missing."""
+
+
+@cache
+def is_installed(name: str) -> bool:
+    """Whether the library behind backend `name` can be imported; imports it."""
+    try:
+        import_module(BACKENDS[name].partition(":")[0])
+    except ImportError:
+        return False
+    return True
 
 
 class Backend(Protocol):

@@ -126,9 +126,10 @@ def _silent_uint8(model: bytes) -> tuple[str, ...]:
     )
 
 
-def _convolution_types(network: Any, lines: Sequence[str]) -> list[str]:
+def _convolution_types(network: Any, messages: Sequence[str]) -> list[str]:
     """What each convolution of the network reads in the built engine, "" where the log lists no such layer."""
-    listed = [(match[1], line) for line in lines if (match := _LAYER.search(line))]
+    lines = [line for message in messages for line in message.splitlines()]
+    listed = [(match[1], line) for line in lines if (match := _LAYER.match(line))]
     layers = (network.get_layer(index) for index in range(network.num_layers))
     return [
         next((kind for kind, line in listed if layer.metadata in line), "")
