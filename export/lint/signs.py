@@ -1,0 +1,36 @@
+"""Tensors that cannot be negative, whatever the network is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+
+from edgeneuro.export import graph as graphs
+from edgeneuro.export.quantizable import MOVERS
+from edgeneuro.spec import Array
+
+POSITIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Sqrt", "Softplus")
+KEEPING = (*MOVERS, "AveragePool", "GlobalAveragePool", "Concat", "Add", "Mul", "ReduceMean", "ReduceMax", "ReduceSum")
+"""Not negative where none of their inputs is."""
+SHAPED = (*MOVERS, "ReduceMean", "ReduceMax", "ReduceSum")
+"""Of these, those whose further inputs are shapes and axes."""
+
+
+def never_negative(tensor: str, makers: Mapping[str, onnx.NodeProto], constants: Mapping[str, Array]) -> bool:
+    """Whether the operators that make `tensor` exclude values below 0. Network inputs may be negative."""
+    if tensor in constants:
+        return bool(np.all(constants[tensor] >= 0))
+    maker = makers.get(tensor)
+    if maker is None:
+        return False
+    if maker.op_type == "Clip":
+        low = constants.get(maker.input[1]) if len(maker.input) > 1 else None
+        return low is not None and bool(np.all(low >= 0))
+    if maker.op_type == "Resize" and graphs.attribute(maker, "mode", b"nearest") == b"cubic":
+        return False
+    if maker.op_type in KEEPING:
+        inputs = maker.input[:1] if maker.op_type in SHAPED else maker.input
+        return all(never_negative(name, makers, constants) for name in inputs)
+    return maker.op_type in POSITIVE
