@@ -19,6 +19,9 @@ CANCELS = 2.0
 """A half with so many times the error of the whole: its other half undoes it, so groups hide what is in them. Errors
 are squares measured on few frames, which vary by tens of percent."""
 
+NEGLIGIBLE = 0.01
+"""Of the error of all blocks: what is smaller is not looked into."""
+
 Measure = Callable[[tuple[str, ...]], float]
 
 
@@ -39,7 +42,7 @@ class Group:
 class Heaviest:
     """found: single items, each at least as large as any group measured after it, largest first. groups: every item
     once, singly or with those it was last measured with, largest share first. complete: as many were found as were
-    asked for, or nothing is left to find. cancels: groups were seen to hide their members, so the items of the groups
+    asked for, or the rest is negligible. cancels: groups were seen to hide their members, so the items of the groups
     that were left were measured one by one."""
 
     found: tuple[str, ...]
@@ -92,12 +95,13 @@ def find_heaviest(items: Sequence[str], measure: Measure, *, count: int, budget:
         )
     waiting = [Group(items=block, error=measure(block)) for block in blocks]
     left -= len(blocks)
+    negligible = NEGLIGIBLE * sum(group.error for group in waiting)
     found: list[Group] = []
     cancels = False
     while waiting and len(found) < count:
         waiting.sort(key=lambda group: group.error, reverse=True)
         group = waiting[0]
-        if group.error == 0.0:
+        if group.error <= negligible:
             break
         if len(group.items) == 1:
             found.append(waiting.pop(0))

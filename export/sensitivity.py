@@ -1,0 +1,258 @@
+"""Which layers pay for INT8: the output error and the task's metric with single layers quantised, and with them back.
+
+A layer is toggled by lowering the plan again with another placement. The few layers that carry most of the error are
+found by group testing: the squared output error of rounding in different layers nearly adds up, because rounding errors
+have no mean and do not know of each other. It does not where a range clips or where the network saturates; then groups
+have less error than the sum of their members, which the search survives as long as they have no less than each one.
+It looks at layers *in* INT8 among float ones, not the reverse: two neighbours share the tensor between them, and taking
+one of them back to float leaves that tensor in INT8 for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from edgeneuro.errors import DataError, ModelFileError, UsageError
+from edgeneuro.export.forms import Form
+from edgeneuro.export.group_testing import Group, find_heaviest, least_budget, worst_case
+from edgeneuro.export.lower import lower
+from edgeneuro.export.outputs import Outputs, relative_error, stacked_outputs
+from edgeneuro.export.plan import Plan, with_placement
+from edgeneuro.export.targets import open_checked, runs_here
+from edgeneuro.runtime.backends import open_backend
+from edgeneuro.spec import Feed
+
+TOP = 5
+"""Layers looked for unless told otherwise."""
+
+Progress = Callable[[int, int], None]
+"""Told how many graphs were run, and how many it will be at most as far as is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskMetric:
+    """What the network is there for, as a score between 0 and 1, larger is better.
+
+    feeds: frames from neither training nor test groups. score: of the outputs for them, frame by frame.
+    """
+
+    name: str
+    feeds: Sequence[Feed]
+    score: Callable[[Outputs], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer. error: of the outputs when only this layer is in INT8; error_without: when all others are; both as
+    edgeneuro.export.outputs.relative_error. drop_points: what the metric loses when only this layer is in INT8, in
+    percentage points. The last two are measured for the most sensitive layers only."""
+
+    node: str
+    operator: str
+    error: float
+    error_without: float | None = None
+    drop_points: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """Layers that were not told apart. error: of the outputs when just these are in INT8."""
+
+    nodes: tuple[str, ...]
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricChange:
+    """The metric of the float network, and what it loses in percentage points: with every placed layer in INT8, and
+    with the most sensitive ones back in float."""
+
+    name: str
+    frames: int
+    value: float
+    drop_points: float
+    drop_points_kept: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitivityReport:
+    """Where the error of a placement comes from.
+
+    form: how the layers were quantised; emulated: operator by operator, because its own runtime is not here. layers:
+    in the placement. evaluations: graphs lowered and run, those for the metric included. error: of the outputs with
+    the whole placement in INT8; error_kept: with the layers of `found` back in float. found: the most sensitive, each
+    worse than all that is left together. complete: as many were found as were asked for. cancels: groups of layers
+    hid what their members cost, so these were measured one by one. rows: layers measured singly; together: the others.
+    ranking: all layers, most sensitive first; those of `together` by their share.
+    """
+
+    form: str
+    emulated: bool
+    layers: int
+    frames: int
+    evaluations: int
+    error: float
+    error_kept: float
+    found: tuple[str, ...]
+    complete: bool
+    cancels: bool
+    rows: tuple[Layer, ...]
+    together: tuple[Together, ...]
+    ranking: tuple[str, ...]
+    metric: MetricChange | None = None
+
+
+def sensitivity(
+    model: onnx.ModelProto,
+    plan: Plan,
+    form: Form,
+    feeds: Sequence[Feed],
+    *,
+    metric: TaskMetric | None = None,
+    top: int = TOP,
+    budget: int | None = None,
+    progress: Progress = lambda done, most: None,
+) -> SensitivityReport:
+    """Find the `top` layers of plan.placement[form.target] that cost the outputs most.
+
+    model: float. feeds: a few calibration frames. budget: at most so many graphs are run; None allows what is needed
+    where few layers carry the error, O(top * log(layers)), and one more a layer where groups hide it.
+    Raises UsageError for a budget that is too small, DataError without frames, ModelFileError for a placement without
+    layers, a plan that does not fit, outputs that are no numbers.
+    """
+    nodes = plan.placement.get(form.target, ())
+    if not nodes:
+        raise ModelFileError(
+            f"sensitivity: no layer of the model is placed in INT8 on {form.target}, so none can cost anything; "
+            "expected convolutions or fully connected layers with constant weights"
+        )
+    if not feeds:
+        raise DataError("sensitivity: got no frames, expected at least one; name a folder with --calibration")
+    count = min(top, len(nodes))
+    after = _after_search(count, metric)
+    searching = None if budget is None else _search_budget(budget, after, len(nodes), count)
+    most = budget if budget is not None else worst_case(len(nodes), count) + after
+    bench = _Bench(model, plan, form, feeds, lambda done: progress(done, max(done, most)))
+    found = find_heaviest(nodes, lambda part: bench.error(part) ** 2, count=count, budget=searching)
+    kept = tuple(node for node in nodes if node not in found.found)
+    without = {node: bench.error(tuple(other for other in nodes if other != node)) for node in found.found}
+    error, error_kept = bench.error(nodes), bench.error(kept)
+    change, drops = _metric_change(bench, metric, nodes, kept, found.found) if metric else (None, {})
+    operators = {node.name: node.op_type for node in model.graph.node}
+    return SensitivityReport(
+        form=form.name,
+        emulated=not runs_here(form),
+        layers=len(nodes),
+        frames=len(feeds),
+        evaluations=bench.evaluations,
+        error=error,
+        error_kept=error_kept,
+        found=found.found,
+        complete=found.complete,
+        cancels=found.cancels,
+        rows=tuple(
+            Layer(
+                node=node,
+                operator=operators[node],
+                error=_root(group),
+                error_without=without.get(node),
+                drop_points=drops.get(node),
+            )
+            for group in found.groups
+            if len(group.items) == 1
+            for node in group.items
+        ),
+        together=tuple(
+            Together(nodes=group.items, error=_root(group)) for group in found.groups if len(group.items) > 1
+        ),
+        ranking=tuple(node for group in found.groups for node in group.items),
+        metric=change,
+    )
+
+
+def _after_search(count: int, metric: TaskMetric | None) -> int:
+    """Graphs run beside the search: all layers, all but the found ones, all but each one; then the metric's."""
+    return 2 + count + (2 + count if metric else 0)
+
+
+def _search_budget(budget: int, after: int, layers: int, count: int) -> int:
+    least = after + least_budget(layers, count)
+    if budget < least:
+        raise UsageError(
+            f"--budget {budget}: is too small to look for {count} of {layers} layers, expected at least {least}; "
+            "or look for fewer with --top"
+        )
+    return budget - after
+
+
+def _root(group: Group) -> float:
+    return float(np.sqrt(group.error))
+
+
+def _metric_change(
+    bench: _Bench, metric: TaskMetric, nodes: tuple[str, ...], kept: tuple[str, ...], found: tuple[str, ...]
+) -> tuple[MetricChange, dict[str, float]]:
+    """The metric with everything in INT8, with the found layers back in float, and with each of them alone in INT8."""
+    value = metric.score(bench.outputs(None, metric.feeds))
+
+    def drop(part: tuple[str, ...]) -> float:
+        return 100.0 * (value - metric.score(bench.outputs(part, metric.feeds)))
+
+    change = MetricChange(
+        name=metric.name,
+        frames=len(metric.feeds),
+        value=value,
+        drop_points=drop(nodes),
+        drop_points_kept=drop(kept),
+    )
+    return change, {node: drop((node,)) for node in found}
+
+
+class _Bench:
+    """Runs the network with any part of the placement in INT8; errors are kept, so nothing is measured twice."""
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        plan: Plan,
+        form: Form,
+        feeds: Sequence[Feed],
+        progress: Callable[[int], None],
+    ) -> None:
+        self.model, self.plan, self.form, self.feeds, self.progress = model, plan, form, feeds, progress
+        self.evaluations = 0
+        self.errors: dict[tuple[str, ...], float] = {}
+        self.expected = self.outputs(None, feeds)
+
+    def error(self, part: tuple[str, ...]) -> float:
+        """Of the outputs with `part`, in graph order, in INT8."""
+        if part not in self.errors:
+            error = relative_error(self.outputs(part, self.feeds), self.expected)
+            if not np.isfinite(error):
+                raise ModelFileError(
+                    f"sensitivity: with {_named(part)} in INT8 on {self.form.name} some outputs are no numbers; "
+                    "calibrate with frames like those the network was trained on"
+                )
+            self.errors[part] = error
+        return self.errors[part]
+
+    def outputs(self, part: tuple[str, ...] | None, feeds: Sequence[Feed]) -> Outputs:
+        """For all of `feeds`, with `part` in INT8; None runs the float network."""
+        if part is None:
+            with closing(open_backend("onnxruntime", self.model.SerializeToString(), threads=None)) as backend:
+                return stacked_outputs(backend, feeds)
+        graph = lower(self.model, with_placement(self.plan, self.form.target, part), self.form)
+        with closing(open_checked(self.form, graph.SerializeToString())) as backend:
+            outputs = stacked_outputs(backend, feeds)
+        self.evaluations += 1
+        self.progress(self.evaluations)
+        return outputs
+
+
+def _named(part: tuple[str, ...]) -> str:
+    return f"{part[0]!r}" if len(part) == 1 else f"{part[0]!r} and {len(part) - 1} more layers"
