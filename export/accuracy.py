@@ -8,14 +8,53 @@ from typing import Literal
 import numpy as np
 
 from edgeneuro.data.sample import DataSet
-from edgeneuro.manifest import Accuracy, DataIdentity
-from edgeneuro.metrics import agreement_interval, bootstrap_interval, drop_interval
+from edgeneuro.errors import DataError
+from edgeneuro.export.outcomes import Baseline, Floats, Outcomes
+from edgeneuro.manifest import Accuracy, Curves, Interval
+from edgeneuro.metrics import (
+    METRICS,
+    Drop,
+    auc_interval,
+    bootstrap_interval,
+    calibration_error,
+    drop_of,
+    mean_interval,
+    mean_of_classes,
+    recall_drops,
+    score_drop,
+    sensitivity_intervals,
+)
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.backends import Backend
 from edgeneuro.spec import Float32
 
 SEED = 0
 """Of the bootstrap, so that the same frames give the same interval."""
+AGREEMENT = "agreement"
+"""What is compared where there are no labels."""
+UNKNOWN = Drop(value=0.0, variance=0.0, freedom=0.0, event=0.0, groups=0)
+"""Of a class that no frame holds: anything from -100 to 100."""
+
+
+def accuracy_of(outcomes: Outcomes, *, metric: str, protocol: Literal["grouped", "leaky"]) -> Accuracy:
+    """outcomes: by frame, labelled, on groups unseen in training, validation and calibration. metric: the primary one.
+
+    Intervals are resampled by group. Raises DataError without labels.
+    """
+    if not outcomes.labelled:
+        raise DataError(f"{outcomes.data.name}: has frames without label, expected a label for each; give --data")
+    graphs = outcomes.graphs
+    others = [name for name in _metrics(outcomes) if name != metric]
+    return Accuracy(
+        data=outcomes.data,
+        protocol=protocol,
+        metric=metric,
+        graphs={path: score_interval(outcomes, path, metric) for path in graphs},
+        drop_points={path: drop(outcomes, path, metric).interval() for path in outcomes.others},
+        agreement={path: float(outcomes.agreement[path].mean()) for path in outcomes.others},
+        others={name: {path: score_interval(outcomes, path, name) for path in graphs} for name in others},
+        curves={path: curves(outcomes, path) for path in graphs} if outcomes.task == "classification" else {},
+    )
 
 
 def preprocessed(data: DataSet, preprocess: Preprocess) -> list[Float32]:
@@ -32,32 +71,76 @@ def measure_accuracy(
     metric: str,
     protocol: Literal["grouped", "leaky"],
 ) -> Accuracy:
-    """backends: member path -> opened graph; `reference` is the float one. data: labelled, unseen in training,
-    validation and calibration; frames: its preprocessed inputs. Intervals are resampled by group."""
-    targets = np.array([sample.target for sample in data.samples])
-    groups = [sample.group for sample in data.samples]
-    classes = len(data.classes)
-    predicted = {path: _predict(backend, frames) for path, backend in backends.items()}
-    others = [path for path in backends if path != reference]
-    return Accuracy(
-        data=DataIdentity.of(data),
-        protocol=protocol,
-        metric=metric,
-        graphs={
-            path: bootstrap_interval(metric, targets, guess, groups, classes, np.random.default_rng(SEED))
-            for path, guess in predicted.items()
-        },
-        drop_points={
-            path: drop_interval(metric, targets, predicted[reference], predicted[path], groups, classes)
-            for path in others
-        },
-        agreement={
-            path: agreement_interval(predicted[reference], predicted[path], groups, classes).value for path in others
-        },
+    """`accuracy_of` a classifier with one input, in one call."""
+    name = backends[reference].inputs[0].name
+    feeds = [{name: frame[None]} for frame in frames]
+    others = {path: backend for path, backend in backends.items() if path != reference}
+    baseline = Baseline.of(
+        backends[reference], data, feeds, task="classification", classes=data.classes, reference=reference
+    )
+    return accuracy_of(baseline.beside(others), metric=metric, protocol=protocol)
+
+
+def score_interval(outcomes: Outcomes, path: str, metric: str) -> Interval:
+    """`metric` of one graph, 0..1, with its interval."""
+    rng = np.random.default_rng(SEED)
+    if metric in ("dice", "iou"):
+        return mean_interval(mean_of_classes(_mask_scores(outcomes, metric)[path]), outcomes.groups, rng)
+    predicted = outcomes.probabilities[path].argmax(axis=1)
+    return bootstrap_interval(metric, outcomes.targets, predicted, outcomes.groups, len(outcomes.classes), rng)
+
+
+def curves(outcomes: Outcomes, path: str) -> Curves:
+    """Of one graph of a classifier."""
+    table, targets, groups = outcomes.probabilities[path], outcomes.targets, outcomes.groups
+    found = sensitivity_intervals(table, targets, groups, np.random.default_rng(SEED))
+    return Curves(
+        auc=auc_interval(table, targets, groups, np.random.default_rng(SEED)),
+        sensitivity=dict(zip(outcomes.classes, found, strict=True)),
+        calibration_error=calibration_error(table, targets),
     )
 
 
-def _predict(backend: Backend, frames: Sequence[Float32]) -> np.ndarray:
-    """(frame,) class numbers, one frame at a time as on the device."""
-    name, output = backend.inputs[0].name, backend.outputs[0].name
-    return np.array([int(backend.run({name: frame[None]})[output][0].argmax()) for frame in frames])
+def drop(outcomes: Outcomes, path: str, metric: str) -> Drop:
+    """What graph `path` loses against the reference graph of `metric`; of AGREEMENT, how far from full agreement."""
+    groups = outcomes.groups
+    if outcomes.task == "classification":
+        reference, predicted = (outcomes.probabilities[name].argmax(axis=1) for name in (outcomes.reference, path))
+        classes = len(outcomes.classes)
+        if metric == AGREEMENT:
+            return drop_of("accuracy", reference, reference, predicted, groups, classes)
+        return drop_of(metric, outcomes.targets, reference, predicted, groups, classes)
+    if metric == AGREEMENT:
+        return score_drop(np.ones(len(groups)), outcomes.agreement[path], groups)
+    scores = _mask_scores(outcomes, metric)
+    return score_drop(mean_of_classes(scores[outcomes.reference]), mean_of_classes(scores[path]), groups)
+
+
+def class_drops(outcomes: Outcomes, path: str, metric: str) -> dict[str, tuple[int, Drop]]:
+    """Class -> how many units hold it, and what graph `path` loses of it: of its recall; of the Dice of the units whose
+    label mask holds it; without labels, of the agreement on what the reference graph gives that class. Nothing for
+    masks without labels and for tensors."""
+    if outcomes.task == "classification":
+        reference, predicted = (outcomes.probabilities[name].argmax(axis=1) for name in (outcomes.reference, path))
+        truth = reference if metric == AGREEMENT else outcomes.targets
+        drops = recall_drops(truth, reference, predicted, outcomes.groups, len(outcomes.classes))
+        counts = np.bincount(truth, minlength=len(outcomes.classes))
+        return {name: (int(counts[k]), drops[k] or UNKNOWN) for k, name in enumerate(outcomes.classes)}
+    if metric == AGREEMENT or outcomes.present is None:
+        return {}
+    found: dict[str, tuple[int, Drop]] = {}
+    scores = _mask_scores(outcomes, metric)
+    for k, name in enumerate(outcomes.classes[1:]):
+        rows = np.flatnonzero(outcomes.present[:, k])
+        pair = (scores[outcomes.reference][rows, k], scores[path][rows, k])
+        groups = [outcomes.samples[i].group for i in rows]
+        found[name] = (len(rows), score_drop(*pair, groups) if groups else UNKNOWN)
+    return found
+
+
+def _metrics(outcomes: Outcomes) -> tuple[str, ...]:
+    return ("dice", "iou") if outcomes.task == "segmentation" else tuple(METRICS)
+
+
+def _mask_scores(outcomes: Outcomes, metric: str) -> Mapping[str, Floats]:
+    return outcomes.dice if metric == "dice" else outcomes.iou

@@ -1,0 +1,215 @@
+"""What every graph of a bundle says about the same frames: run once, read by accuracy, gate and the choice of layers.
+
+The float graph runs first (Baseline); every other graph runs beside it (Outcomes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.errors import DataError
+from edgeneuro.manifest import DataIdentity, Task
+from edgeneuro.metrics import MaskScores, aggregate, mask_scores, mean_of_classes, mean_of_units
+from edgeneuro.runtime.backends import Backend
+from edgeneuro.runtime.postprocess import class_mask, softmax
+from edgeneuro.spec import Array, Feed
+
+FRAME = "frame"
+Floats = NDArray[np.float64]
+Answer = Mapping[str, Array]
+"""Of one graph to one frame: "probabilities" (class,), or "mask" (height, width), or every output by its own name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcomes:
+    """All graphs on the same frames, the reference (float) graph first.
+
+    unit: FRAME, or the column by which frames were put together. samples: one a unit. classes: of a segmentation with
+    the background. labelled: whether every frame has its class or its mask. probabilities: of classifiers, graph ->
+    (unit, class). dice, iou: of segmentations with masks, graph -> (unit, class) without the background, NaN for a
+    class in neither mask. present: (unit, class), whether the label mask holds the class. agreement: graph -> (unit,)
+    with the reference graph, 0..1: same class; Dice of the two masks; for tensors 1 - |difference| / |reference|.
+    """
+
+    task: Task
+    unit: str
+    data: DataIdentity
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    reference: str
+    labelled: bool
+    agreement: Mapping[str, Floats]
+    probabilities: Mapping[str, Floats] = field(default_factory=dict)
+    dice: Mapping[str, Floats] = field(default_factory=dict)
+    iou: Mapping[str, Floats] = field(default_factory=dict)
+    present: NDArray[np.bool_] | None = None
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The reference, then the others."""
+        return tuple(self.agreement)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """All graphs but the reference."""
+        return tuple(path for path in self.agreement if path != self.reference)
+
+    @property
+    def groups(self) -> list[str]:
+        """One a unit."""
+        return [sample.group for sample in self.samples]
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """(unit,) class numbers of labelled frames."""
+        return np.array([sample.target for sample in self.samples], np.int64)
+
+    def by(self, column: str) -> Outcomes:
+        """Frames put together: one value of `column` ("group" for the group itself) within one group is one unit, with
+        the mean of its frames' probabilities, or of their scores. Raises DataError for an unknown column, or for a
+        unit with two labels."""
+        units = [f"{sample.group} / {sample.unit(column)}" for sample in self.samples]
+        first = mean_of_units(np.zeros(len(units)), units)[2]
+        exams = replace(self, unit=column, samples=tuple(self.samples[i] for i in first))
+        if self.task == "classification":
+            targets = self.targets if self.labelled else np.zeros(len(units), np.int64)
+            tables = {
+                path: aggregate(table, targets, units).probabilities for path, table in self.probabilities.items()
+            }
+            return replace(exams, probabilities=tables, agreement=_same_class(tables, self.reference))
+
+        def means(tables: Mapping[str, Floats]) -> dict[str, Floats]:
+            return {path: mean_of_units(table, units)[1] for path, table in tables.items()}
+
+        return replace(
+            exams,
+            agreement=means(self.agreement),
+            dice=means(self.dice),
+            iou=means(self.iou),
+            present=None if self.present is None else mean_of_units(self.present.astype(np.float64), units)[1] > 0,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """The float graph's answers to some frames, kept so that other graphs can be run beside it one after the other.
+
+    data: feeds[i] is made of data.samples[i]. classes: the model's. reference: the float graph's member path.
+    """
+
+    task: Task
+    data: DataSet
+    classes: tuple[str, ...]
+    feeds: Sequence[Feed]
+    reference: str
+    answers: tuple[Answer, ...]
+
+    @classmethod
+    def of(
+        cls,
+        backend: Backend,
+        data: DataSet,
+        feeds: Sequence[Feed],
+        *,
+        task: Task,
+        classes: Sequence[str],
+        reference: str,
+    ) -> Baseline:
+        """Run the float graph. Raises DataError unless there is one feed a frame, and at least one."""
+        if len(feeds) != len(data) or not feeds:
+            raise DataError(
+                f"{data.name}: got {len(feeds)} inputs for {len(data)} frames, expected one each, at least one"
+            )
+        answers = tuple(answer(backend, feed, task) for feed in feeds)
+        return cls(task=task, data=data, classes=tuple(classes), feeds=feeds, reference=reference, answers=answers)
+
+    def beside(self, backends: Mapping[str, Backend]) -> Outcomes:
+        """Run `backends`, member path -> graph, on the same frames. Raises DataError, ShapeError, FrameError."""
+        answers = {
+            self.reference: self.answers,
+            **{
+                path: tuple(answer(backend, feed, self.task) for feed in self.feeds)
+                for path, backend in backends.items()
+            },
+        }
+        common: dict[str, Any] = {
+            "task": self.task,
+            "unit": FRAME,
+            "data": DataIdentity.of(self.data),
+            "samples": self.data.samples,
+            "classes": self.classes,
+            "reference": self.reference,
+        }
+        if self.task == "classification":
+            labelled = all(sample.target is not None for sample in self.data.samples)
+            tables = {path: np.stack([one["probabilities"] for one in row]) for path, row in answers.items()}
+            agreement = _same_class(tables, self.reference)
+            return Outcomes(**common, labelled=labelled, probabilities=tables, agreement=agreement)
+        if self.task == "segmentation":
+            return self._segmented(answers, common)
+        agreement = {path: np.array(list(map(_closeness, row, self.answers))) for path, row in answers.items()}
+        return Outcomes(**common, labelled=False, agreement=agreement)
+
+    def _segmented(self, answers: Mapping[str, Sequence[Answer]], common: Mapping[str, Any]) -> Outcomes:
+        count = len(self.classes)
+        agreement = {
+            path: np.array(
+                [float(mean_of_classes(mask_scores(ours["mask"], one["mask"], count).dice)) for one, ours in pairs]
+            )
+            for path, pairs in ((path, list(zip(row, self.answers, strict=True))) for path, row in answers.items())
+        }
+        if not self.data.has_masks:
+            return Outcomes(**common, labelled=False, agreement=agreement)
+        scores: dict[str, list[MaskScores]] = {path: [] for path in answers}
+        for i, sample in enumerate(self.data.samples):
+            truth = self.data.mask(sample)
+            for path, row in answers.items():
+                scores[path].append(mask_scores(truth, resized(row[i]["mask"], truth.shape), count))
+        return Outcomes(
+            **common,
+            labelled=True,
+            agreement=agreement,
+            dice={path: np.stack([one.dice for one in row]) for path, row in scores.items()},
+            iou={path: np.stack([one.iou for one in row]) for path, row in scores.items()},
+            present=np.stack([one.present for one in scores[self.reference]]),
+        )
+
+
+def answer(backend: Backend, feed: Feed, task: Task) -> Answer:
+    """One frame, as on the device. Raises BackendError."""
+    outputs = backend.run(feed)
+    first = outputs[backend.outputs[0].name]
+    if task == "classification":
+        return {"probabilities": softmax(first)[0].astype(np.float64)}
+    if task == "segmentation":
+        return {"mask": class_mask(first[0])}
+    return outputs
+
+
+def resized(mask: Array, shape: tuple[int, ...]) -> Array:
+    """(height, width) class numbers at another size, each pixel taking the class of the nearest one."""
+    if mask.shape == shape:
+        return mask
+    larger: Array = cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return larger
+
+
+def _same_class(tables: Mapping[str, Floats], reference: str) -> dict[str, Floats]:
+    expected = tables[reference].argmax(axis=1)
+    return {path: (table.argmax(axis=1) == expected).astype(np.float64) for path, table in tables.items()}
+
+
+def _closeness(got: Answer, expected: Answer) -> float:
+    """1 - |got - expected| / |expected| over all outputs of one frame together (Euclidean), at least 0."""
+    error = sum(float(((got[name].astype(np.float64) - values) ** 2).sum()) for name, values in expected.items())
+    size = sum(float((values.astype(np.float64) ** 2).sum()) for values in expected.values())
+    if error == 0.0:
+        return 1.0
+    return max(0.0, 1.0 - float(np.sqrt(error / size))) if size > 0 else 0.0
