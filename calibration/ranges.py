@@ -10,9 +10,9 @@ import numpy as np
 from edgeneuro.errors import InputError
 from edgeneuro.spec import Array, Float32
 
-Activations: TypeAlias = Literal["unsigned", "signed", "symmetric", "by_sign"]
-"""How a target wants activations in 8 bits: UINT8 with any zero point; the same shifted by 128 to INT8; INT8 with zero
-point 0; or zero point 0 in UINT8 where no value is negative, else in INT8."""
+Activations: TypeAlias = Literal["unsigned", "signed", "symmetric"]
+"""How a target wants activations in 8 bits: UINT8 with any zero point; the same shifted by 128 to INT8; or INT8 with zero
+point 0."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,10 @@ def activation_parameters(limits: Range, activations: Activations) -> tuple[np.f
     if activations == "signed":
         scale, zero_point = unsigned_parameters(limits)
         return scale, np.int8(int(zero_point) - 128)
-    if activations == "by_sign" and limits.low >= 0.0:
-        return _scale(limits.high, 255), np.uint8(0)
-    if activations in ("symmetric", "by_sign"):
-        return _scale(max(abs(limits.low), abs(limits.high)), 127), np.int8(0)
-    raise InputError(f"activations: got {activations!r}, expected unsigned, signed, symmetric or by_sign")
-
-
-def _scale(largest: float, steps: int) -> np.float32:
-    scale = np.float32(max(largest, 0.0) / steps)
-    return scale if scale > np.finfo(np.float32).tiny else np.float32(1.0)
+    if activations == "symmetric":
+        scale = np.float32(max(abs(limits.low), abs(limits.high)) / 127)
+        return scale if scale > np.finfo(np.float32).tiny else np.float32(1.0), np.int8(0)
+    raise InputError(f"activations: got {activations!r}, expected unsigned, signed or symmetric")
 
 
 def weight_scales(weights: Float32, limit: int) -> Float32:

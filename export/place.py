@@ -73,31 +73,48 @@ def _by_rule(model: onnx.ModelProto, placed: Placed, form: Form, kept_float: Map
 
 def _searched(placed: Placed, bench: Bench, search_s: float, kept_float: Mapping[str, str]) -> Placed:
     target = bench.form.target
+    reasons = {**_all(bench, SLOWER), **kept_float}
     candidates = search_placement(bench, budget_s=search_s / 3)
     if not candidates:
-        return _with(placed, target, (), kept_float, f"{target}: no layer that could run in INT8; kept in float")
-    best = best_candidate(candidates)
+        return _with(placed, target, (), reasons, f"{target}: no layer that could run in INT8; kept in float")
+    sound, faults = _sound(bench, candidates)
+    best = best_candidate(sound)
     final = _confirmed(bench, best, search_s) if best else None
-    recorded = [*candidates, *([final] if final else [])]
     measured = tuple(
         Measured(target=target, name=item.name, time_ratio=round(item.time_ratio, 3), error=round(item.error, 5))
-        for item in recorded
+        for item in (*candidates, *([final] if final else []))
     )
-    placed = replace(placed, plan=replace(placed.plan, measured=(*placed.plan.measured, *measured)))
+    placed = Placed(
+        plan=replace(placed.plan, measured=(*placed.plan.measured, *measured)), notes=(*placed.notes, *faults)
+    )
     how = f"of the float time (one frame, {bench.threads} thread{'' if bench.threads == 1 else 's'})"
     if final is None or final.time_ratio >= 1.0:
         tried = final or candidates[0]
         note = f"{target}: no placement is faster than float here (the best takes {tried.time_ratio:.2f} {how}); kept in float"
-        return _with(placed, target, (), {**_all(bench, SLOWER), **kept_float}, note)
+        return _with(placed, target, (), reasons, note)
     note = f"{target}: {_count(bench.model, final.nodes)} in INT8, {final.time_ratio:.2f} {how}"
-    return _with(placed, target, final.nodes, {**_all(bench, SLOWER), **kept_float}, note)
+    return _with(placed, target, final.nodes, reasons, note)
+
+
+def _sound(bench: Bench, candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+    """`candidates` from the first that its backend computes as it should, and what was wrong with those before it."""
+    faults: list[str] = []
+    for place, candidate in enumerate(candidates):
+        fault = bench.fault(candidate.nodes)
+        if fault is None:
+            return tuple(candidates[place:]), tuple(faults)
+        faults.append(f"{bench.form.target}: refused {candidate.name}: {fault}")
+    return (), tuple(faults)
 
 
 def _confirmed(bench: Bench, best: Candidate, search_s: float) -> Candidate:
-    """`best` refined layer by layer, then timed again beside float and beside itself unrefined: the faster of the two."""
+    """`best` refined layer by layer, then timed again beside float and beside itself unrefined: the faster of the two.
+
+    One that its backend does not compute as it should is out.
+    """
     refined = refine(bench, best, budget_s=search_s / 3)
     placements = {best.name: best.nodes}
-    if refined != best.nodes:
+    if refined != best.nodes and bench.fault(refined) is None:
         placements[f"{best.name}; single layers moved"] = refined
     return measure(bench, placements, budget_s=search_s / 3)[0]
 

@@ -19,6 +19,7 @@ from edgeneuro.export.candidates import candidate_placements
 from edgeneuro.export.forms import Form
 from edgeneuro.export.lower import lower
 from edgeneuro.export.outputs import relative_error, stacked_outputs
+from edgeneuro.export.parity import parity_fault
 from edgeneuro.export.plan import Plan, with_placement
 from edgeneuro.export.quantizable import quantizable_nodes
 from edgeneuro.runtime.backends import Backend, open_backend
@@ -62,10 +63,18 @@ class Bench:
 
     def open(self, nodes: tuple[str, ...] | None) -> Backend:
         """The graph with `nodes` in INT8, None for the float graph."""
-        graph = self.model
-        if nodes is not None:
-            graph = lower(self.model, with_placement(self.plan, self.form.target, nodes), self.form)
-        return open_backend(self.form.backend, graph.SerializeToString(), threads=self.threads)
+        content = self.model.SerializeToString() if nodes is None else self.lowered(nodes)
+        return open_backend(self.form.backend, content, threads=self.threads)
+
+    def lowered(self, nodes: tuple[str, ...]) -> bytes:
+        """The graph with `nodes` in INT8."""
+        return lower(self.model, with_placement(self.plan, self.form.target, nodes), self.form).SerializeToString()  # type: ignore[no-any-return]
+
+    def fault(self, nodes: tuple[str, ...]) -> str | None:
+        """What the backend gets wrong with `nodes` in INT8, None where nothing."""
+        return parity_fault(
+            self.model.SerializeToString(), self.lowered(nodes), self.form.backend, self.feeds, threads=self.threads
+        )
 
 
 def search_placement(bench: Bench, *, budget_s: float) -> tuple[Candidate, ...]:
