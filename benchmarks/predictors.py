@@ -81,7 +81,7 @@ def _engine(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
 
     def graph(engine: Engine) -> Callable[[Frame], FrameResult]:
         def predict(frame: Frame) -> FrameResult:
-            values = np.array([engine(frame).probabilities[name] for name in manifest.classes])
+            values = np.array([engine.classify(frame).probabilities[name] for name in manifest.classes])
             return FrameResult(probabilities=values, flags=engine.frame_flags(frame))
 
         return predict

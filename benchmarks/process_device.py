@@ -19,7 +19,7 @@ engine = open_engine(
     given["engine"], precision=given["precision"], threads=given["threads"], self_test=given["self_test"]
 )
 opened = time.perf_counter()
-label = engine(read_frame(Path(given["image"]))).label
+label = engine.classify(read_frame(Path(given["image"]))).label
 print(engine.manifest.classes.index(label), flush=True)
 first = time.perf_counter()
 for _ in range(given["frames"]):

@@ -42,15 +42,14 @@ def measure(engine: Engine, graph: bytes, *, threads: int, rounds: int, seed: in
 
     rng = np.random.default_rng(seed)
     spec = engine.manifest.inputs[0]
-    batch = rng.random((1, *spec.shape[1:]), np.float32)
-    feeds = {spec.name: batch}
+    feeds = {spec.name: rng.random((1, *spec.shape[1:]), np.float32)}
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     fresh = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     assert isinstance(engine.backend, OrtBackend) and engine.backend.session is not None
     own = engine.backend.session
     candidates = {
-        "engine": timed(lambda: engine.infer(batch)),
+        "engine": timed(lambda: engine.infer(feeds)),
         "own session": timed(lambda: own.run(None, feeds)),
         "fresh session": timed(lambda: fresh.run(None, feeds)),
     }

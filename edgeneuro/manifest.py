@@ -253,7 +253,9 @@ class Manifest:
             raise BundleError(f"manifest.json: is not JSON ({error}); build the engine again") from error
         schema = value.get("schema") if isinstance(value, dict) else None
         if isinstance(schema, int) and schema != SCHEMA:
-            remedy = "upgrade edgeneuro on this device" if schema > SCHEMA else "build the engine again with this version"
+            remedy = (
+                "upgrade edgeneuro on this device" if schema > SCHEMA else "build the engine again with this version"
+            )
             raise BundleError(f"manifest.json: has schema {schema}, this edgeneuro reads {SCHEMA}; {remedy}")
         try:
             return from_json(cls, value, "manifest.json")

@@ -20,6 +20,10 @@ Float32 = NDArray[np.float32]
 Feed: TypeAlias = Mapping[str, Array]
 """The network's inputs for one frame by name, each with a leading batch axis of size 1."""
 
+Item: TypeAlias = Frame | Mapping[str, Array]
+"""What one result is made from: a frame; or, for a network that takes no image, its arrays by input name, or the one
+array of a network with one input."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TensorSpec:

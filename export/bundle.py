@@ -13,13 +13,13 @@ from edgeneuro.data.split import Split
 from edgeneuro.export.accuracy import measure_accuracy, preprocessed
 from edgeneuro.export.calibrate import Calibrated
 from edgeneuro.export.forms import Form
-from edgeneuro.export.golden import golden_frames, golden_outputs, pack_golden, tolerance
+from edgeneuro.export.golden import golden_feeds, golden_outputs, pack_golden, tolerance
 from edgeneuro.export.lowered import FLOAT_GRAPH, Lowered, graph_entry, lowered_graphs
 from edgeneuro.export.source import FloatModel, with_classes
+from edgeneuro.export.specs import output_specs
 from edgeneuro.manifest import Accuracy, Graph, Manifest, Precision
 from edgeneuro.runtime.backends import Backend
 from edgeneuro.runtime.bundle import GOLDEN, pack_bundle
-from edgeneuro.spec import TensorSpec
 
 PLAN = "ranges.json"
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "numpy", "opencv-python-headless")
@@ -50,10 +50,9 @@ def make_bundle(
     plan = calibrated.plan if calibrated else None
     lowered = lowered_graphs(model.graph, forms, plan)
     with _opened(lowered) as backends:
-        limits = calibrated.plan.ranges.get(model.input_name) if calibrated else None
-        frames = golden_frames(model.preprocess, limits)
-        outputs = {path: golden_outputs(backend, frames) for path, backend in backends.items()}
-        classes = with_classes(model, outputs[FLOAT_GRAPH][model.output_name].shape, data)
+        feeds = golden_feeds(model, calibrated.input_ranges if calibrated else {})
+        outputs = {path: golden_outputs(backend, feeds) for path, backend in backends.items()}
+        classes = with_classes(model, outputs[FLOAT_GRAPH][model.output_name].shape[1:], data)
         accuracy = _accuracy(model, backends, test, split)
     entries = tuple(
         graph_entry(path, item, model.graph, plan, tolerance(outputs[path], outputs[FLOAT_GRAPH]))
@@ -61,12 +60,12 @@ def make_bundle(
     )
     manifest = Manifest(
         model=model.name,
-        task="classification",
+        task=model.task,
         precision=_delivered(entries),
         classes=classes,
         primary_metric=model.primary_metric,
-        inputs=(_input_spec(model),),
-        outputs=(_output_spec(model, len(classes)),),
+        inputs=model.inputs,
+        outputs=output_specs(model.graph, model.task, outputs[FLOAT_GRAPH], free_batch=model.batch == -1),
         preprocess=model.preprocess,
         graphs=entries,
         compute=model.compute,
@@ -79,7 +78,7 @@ def make_bundle(
         notes=_notes(model, calibrated, accuracy),
     )
     content = {path: item.content for path, item in lowered.items()}
-    members = {**content, GOLDEN: pack_golden(frames, outputs)}
+    members = {**content, GOLDEN: pack_golden(feeds, outputs)}
     if calibrated:
         members[PLAN] = calibrated.plan.to_bytes()
     return Built(manifest=manifest, content=pack_bundle(manifest, members))
@@ -94,7 +93,7 @@ def _opened(lowered: Mapping[str, Lowered]) -> Iterator[dict[str, Backend]]:
 def _accuracy(
     model: FloatModel, backends: Mapping[str, Backend], test: DataSet | None, split: Split | None
 ) -> Accuracy | None:
-    if test is None:
+    if test is None or model.preprocess is None or model.task != "classification":
         return None
     return measure_accuracy(
         backends,
@@ -112,25 +111,8 @@ def _delivered(entries: Sequence[Graph]) -> Precision:
     return next(precision for precision in ("mixed", "int8", "fp16", "fp32") if precision in there)
 
 
-def _input_spec(model: FloatModel) -> TensorSpec:
-    size = model.preprocess
-    return TensorSpec(
-        name=model.input_name,
-        shape=(model.batch, size.channels, size.height, size.width),
-        axes=("batch", "channel", "height", "width"),
-        dtype="float32",
-        unit="normalised grey value" if size.channels == 1 else "normalised colour value",
-    )
-
-
-def _output_spec(model: FloatModel, classes: int) -> TensorSpec:
-    return TensorSpec(
-        name=model.output_name, shape=(model.batch, classes), axes=("batch", "class"), dtype="float32", unit="logit"
-    )
-
-
 def _notes(model: FloatModel, calibrated: Calibrated | None, accuracy: Accuracy | None) -> tuple[str, ...]:
-    notes = list(calibrated.notes if calibrated else ())
+    notes = [*model.notes, *(calibrated.notes if calibrated else ())]
     if accuracy is None:
         notes.append("accuracy was not measured: no labelled frames were given that the model had not seen")
     elif model.split is None:

@@ -9,10 +9,12 @@ from hashlib import sha256
 import numpy as np
 
 from edgeneuro.calibration.choose import choose_samples
+from edgeneuro.calibration.ranges import Range
 from edgeneuro.data.sample import DataSet
 from edgeneuro.data.split import Split, salted_hash, split_unit
 from edgeneuro.errors import DataError
 from edgeneuro.export.forms import Form
+from edgeneuro.export.golden import input_ranges
 from edgeneuro.export.make_plan import calibrated_plan
 from edgeneuro.export.place import place
 from edgeneuro.export.plan import Plan
@@ -26,12 +28,13 @@ from edgeneuro.spec import Feed
 class Calibrated:
     """The plan with its placements, the manifest's record of the frames, and what the user should know.
 
-    forms: the graphs the plan is to be lowered to.
+    forms: the graphs the plan is to be lowered to. input_ranges: of the network's inputs over the frames.
     """
 
     plan: Plan
     record: Calibration
     forms: tuple[Form, ...]
+    input_ranges: Mapping[str, Range]
     notes: tuple[str, ...] = ()
 
 
@@ -75,8 +78,9 @@ def calibrate(
     without placement, as training writes it, has its placement searched. kept_float: node -> why it has to stay.
     """
     progress(f"reading {len(chosen)} calibration frames")
-    raw = [chosen.read(sample) for sample in chosen.samples]
-    feeds = [model.feed(frame) for frame in raw]
+    raw = [model.read(chosen, sample) for sample in chosen.samples]
+    feeds = [model.feed(item) for item in raw]
+    frames = [item for item in raw if model.preprocess is not None and isinstance(item, np.ndarray)]
     plan = recorded
     if plan is None:
         progress("collecting ranges")
@@ -85,16 +89,17 @@ def calibrate(
         data=DataIdentity.of(chosen),
         method=plan.method,
         identity=_identity(feeds),
-        bit_depths=tuple(sorted({frame_depth(frame) for frame in raw})),
-        smallest_side_px=min(min(frame.shape[:2]) for frame in raw),
-        largest_side_px=max(max(frame.shape[:2]) for frame in raw),
+        bit_depths=tuple(sorted({frame_depth(frame) for frame in frames})),
+        smallest_side_px=min((min(frame.shape[:2]) for frame in frames), default=0),
+        largest_side_px=max((max(frame.shape[:2]) for frame in frames), default=0),
     )
+    seen = input_ranges(feeds)
     if plan.placement:
-        return Calibrated(plan=plan, record=record, forms=tuple(forms))
+        return Calibrated(plan=plan, record=record, forms=tuple(forms), input_ranges=seen)
     placed = place(
         model.graph, plan, forms, feeds, threads=threads, search_s=search_s, kept_float=kept_float, progress=progress
     )
-    return Calibrated(plan=placed.plan, record=record, forms=tuple(forms), notes=placed.notes)
+    return Calibrated(plan=placed.plan, record=record, forms=tuple(forms), input_ranges=seen, notes=placed.notes)
 
 
 def _identity(feeds: Sequence[Feed]) -> str:

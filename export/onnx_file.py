@@ -1,39 +1,66 @@
-"""Somebody's .onnx file, read and brought to opset 20, IR 10."""
+"""Somebody's .onnx file, read and brought to opset 20, IR 10, with inputs and outputs that an engine can serve."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import version_converter
+from onnx import inliner, version_converter
 
 from edgeneuro.errors import BackendError, ModelFileError
-from edgeneuro.export.rewrite import drop_final_softmax, use_global_average_pool
+from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
+from edgeneuro.export.onnx_inputs import Inputs, settle_inputs
+from edgeneuro.export.onnx_task import settle_outputs
+from edgeneuro.export.rewrite import use_global_average_pool
+from edgeneuro.export.specs import input_specs
+from edgeneuro.manifest import Task
+from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.backends import open_backend
+from edgeneuro.spec import Array, Feed
 
 OPSET = 20
 IR_VERSION = 10
 """The newest pair that onnxruntime 1.23 reads, the last for Python 3.10."""
 
+CONTROL_FLOW = ("If", "Loop", "Scan")
+WEIGHTS = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
+"""Kinds of floating-point weights that are refused: the truth of a bundle is float32."""
 
-def read_onnx(path: Path) -> onnx.ModelProto:
-    """The float graph in `path` at OPSET and IR_VERSION, weights inside, nodes named, spatial means as pooling, without
-    a softmax of its own at the end.
 
-    Raises ModelFileError: unreadable, external data missing, already quantised, an opset that cannot be converted,
-    more than one input, an input that is not (batch, 1 or 3, height, width), a graph that ONNX Runtime cannot run.
+@dataclass(frozen=True, kw_only=True)
+class OnnxFile:
+    """A foreign graph, ready to be built from.
+
+    preprocess: None for a network that takes arrays. notes: what was changed, for the manifest.
+    """
+
+    graph: onnx.ModelProto
+    task: Task
+    preprocess: Preprocess | None
+    notes: tuple[str, ...] = ()
+
+
+def read_onnx(path: Path, options: FileOptions = NOTHING_SAID) -> OnnxFile:
+    """The float graph in `path` at OPSET and IR_VERSION: weights inside, nodes named, spatial means as pooling, and no
+    activation of its own at the end of a classifier or a mask.
+
+    options: what the file does not say of itself. Raises ModelFileError: unreadable, external data missing, already
+    quantised, weights that are not float32, control flow, an opset that cannot be converted, inputs of free size, a
+    graph that ONNX Runtime cannot run, outputs that do not fit the task.
     """
     model = _load(path)
-    _refuse_quantized(model, path)
+    _refuse(model, path)
     model = _to_opset(model, path)
     _name_nodes(model)
-    _check_input(model, path)
-    _check_runs(model, path)
+    _take_constants_off_the_inputs(model)
+    inputs = settle_inputs(model, options, str(path))
+    outputs = _run_once(model, inputs, path)
+    task, changed = settle_outputs(model, options.task, outputs, inputs.preprocess, str(path))
     use_global_average_pool(model)
-    drop_final_softmax(model)
-    return model
+    return OnnxFile(graph=model, task=task, preprocess=inputs.preprocess, notes=(*inputs.notes, *changed))
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -50,7 +77,7 @@ def _load(path: Path) -> onnx.ModelProto:
         raise ModelFileError(
             f"{path}: is not a readable ONNX file ({first_line}); export it again, with the weights inside or beside it"
         ) from error
-    return model
+    return inliner.inline_local_functions(model) if model.functions else model
 
 
 def _decode_error() -> type[Exception]:
@@ -60,14 +87,28 @@ def _decode_error() -> type[Exception]:
     return kind
 
 
-def _refuse_quantized(model: onnx.ModelProto, path: Path) -> None:
-    quantized = [
-        node.op_type for node in model.graph.node if "QuantizeLinear" in node.op_type or "QLinear" in node.op_type
-    ]
-    if quantized:
-        raise ModelFileError(
-            f"{path}: is quantised already (has {quantized[0]}), expected a float model; give the original"
-        )
+def _refuse(model: onnx.ModelProto, path: Path) -> None:
+    """What no part of the build could handle, by the name of its node or tensor."""
+    for node in model.graph.node:
+        if "QuantizeLinear" in node.op_type or "QLinear" in node.op_type or "Integer" in node.op_type:
+            raise ModelFileError(
+                f"{path}: is quantised already (has {node.op_type}), expected a float model; give the original"
+            )
+        if node.op_type in CONTROL_FLOW:
+            raise ModelFileError(
+                f"{path}: has control flow ({node.op_type} {node.name!r}), expected a graph without branches or loops; "
+                "export one branch, with the loop unrolled"
+            )
+    for tensor in model.graph.initializer:
+        if tensor.data_type in WEIGHTS:
+            kind = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
+            raise ModelFileError(f"{path}: weight {tensor.name!r} is {kind}, expected float32; export it in float32")
+    for item in (*model.graph.input, *model.graph.output):
+        if not item.type.HasField("tensor_type"):
+            kind = (item.type.WhichOneof("value") or "something untyped").removesuffix("_type")
+            raise ModelFileError(
+                f"{path}: {item.name!r} is a {kind.replace('_', ' ')}, expected a tensor; export the tensors inside it"
+            )
 
 
 def _to_opset(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
@@ -94,37 +135,43 @@ def _name_nodes(model: onnx.ModelProto) -> None:
         taken.add(node.name)
 
 
-def _check_input(model: onnx.ModelProto, path: Path) -> None:
-    """Weights listed as inputs, as files before IR 4 do, are taken off that list; one image must be left on it."""
+def _take_constants_off_the_inputs(model: onnx.ModelProto) -> None:
+    """Files before IR 4 list weights as inputs."""
     constants = {tensor.name for tensor in model.graph.initializer}
     for item in [item for item in model.graph.input if item.name in constants]:
         model.graph.input.remove(item)
-    inputs = model.graph.input
-    if len(inputs) != 1:
-        raise ModelFileError(f"{path}: has {len(inputs)} inputs, expected one image of (batch, channel, height, width)")
-    kind = inputs[0].type.tensor_type
-    sizes = [dim.dim_value for dim in kind.shape.dim]
-    if len(sizes) != 4 or sizes[1] not in (1, 3) or not all(sizes[2:]) or kind.elem_type != onnx.TensorProto.FLOAT:
-        raise ModelFileError(
-            f"{path}: input {inputs[0].name!r} has shape {tuple(sizes)} (0: not fixed), expected float32 (batch, 1 or 3 "
-            "channels, height, width) with fixed channels, height and width; export it again with these sizes"
-        )
 
 
-def _check_runs(model: onnx.ModelProto, path: Path) -> None:
-    """One frame of noise, alone as on the device: operators nobody implements, fixed batches and lost weights show."""
-    image = model.graph.input[0]
-    sizes = [dim.dim_value for dim in image.type.tensor_type.shape.dim]
-    noise = np.random.default_rng(0).random((1, *sizes[1:]), np.float32)
+def _run_once(model: onnx.ModelProto, inputs: Inputs, path: Path) -> dict[str, Array]:
+    """Every output for made-up inputs, alone as on the device: operators nobody implements and lost weights show."""
     try:
         with closing(open_backend("onnxruntime", model.SerializeToString(), threads=1)) as backend:
-            first = backend.run({image.name: noise})[backend.outputs[0].name]
+            outputs = backend.run(made_up(model, inputs.preprocess))
     except BackendError as error:
         reason = str(error).partition("; ")[0]  # without the advice, which is for an engine
+        what = "one frame" if inputs.preprocess is not None else "made-up arrays (whole numbers 0)"
         raise ModelFileError(
-            f"{path}: cannot be run on one frame ({reason}); export it again with a free batch and standard operators"
+            f"{path}: cannot be run on {what} ({reason}); export it again with a free batch and standard operators"
         ) from error
-    if first.dtype.kind == "f" and not np.isfinite(first).all():
-        raise ModelFileError(
-            f"{path}: gives NaN or infinity for a frame of noise, expected finite logits; export it again from sound weights"
-        )
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ModelFileError(
+                f"{path}: output {name!r} is NaN or infinity for noise, expected finite numbers; "
+                "export it again from sound weights"
+            )
+    return outputs
+
+
+def made_up(model: onnx.ModelProto, preprocess: Preprocess | None) -> Feed:
+    """Seeded noise for every input: 0..1 for frames, standard normal for other floats, 0 for whole numbers."""
+    rng = np.random.default_rng(0)
+    feed = {}
+    for spec in input_specs(model, preprocess):
+        shape = tuple(max(size, 1) for size in spec.shape)
+        if np.dtype(spec.dtype).kind != "f":
+            feed[spec.name] = np.zeros(shape, spec.dtype)
+        elif preprocess is not None:
+            feed[spec.name] = rng.random(shape, np.float32)
+        else:
+            feed[spec.name] = rng.standard_normal(shape).astype(spec.dtype)
+    return feed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 from onnx import helper
@@ -41,23 +43,28 @@ def drop_final_softmax(model: onnx.ModelProto) -> bool:
     Engines apply softmax to the logits, and a second one would flatten the probabilities: from (1, 0) to (0.73, 0.27).
     Of LogSoftmax the softmax is the same as that of the logits.
     """
+    last = graphs.producers(model.graph).get(model.graph.output[0].name)
+    if last is None or graphs.attribute(last, "axis", -1) not in (-1, 1):
+        return False
+    return drop_final(model, ("Softmax", "LogSoftmax"))
+
+
+def drop_final(model: onnx.ModelProto, operators: Collection[str]) -> bool:
+    """Take off the node of one of these kinds that makes the first output, unless another node reads it; returns whether
+    there was one. What it read is the output then, under the output's name."""
     graph = model.graph
     output = graph.output[0].name
     makers = graphs.producers(graph)
     last = makers.get(output)
-    if (
-        last is None
-        or last.op_type not in ("Softmax", "LogSoftmax")
-        or graphs.attribute(last, "axis", -1) not in (-1, 1)
-    ):
+    if last is None or last.op_type not in operators:
         return False
-    logits = last.input[0]
-    if logits not in makers or output in graphs.consumers(graph):
+    before = last.input[0]
+    if before not in makers or output in graphs.consumers(graph):
         return False
     graph.node.remove(last)
     for node in graph.node:
-        node.input[:] = [output if name == logits else name for name in node.input]
-        node.output[:] = [output if name == logits else name for name in node.output]
+        node.input[:] = [output if name == before else name for name in node.input]
+        node.output[:] = [output if name == before else name for name in node.output]
     return True
 
 

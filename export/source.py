@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
 
-from edgeneuro.data.sample import DataSet
+from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.split import Split
 from edgeneuro.errors import InputError, ModelFileError, UsageError
 from edgeneuro.export.compute import multiply_accumulates, parameters
+from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
+from edgeneuro.export.specs import input_specs
+from edgeneuro.feeds import make_feed
 from edgeneuro.files import sha256
-from edgeneuro.manifest import Compute, DataIdentity
+from edgeneuro.manifest import PRIMARY_METRICS, Compute, DataIdentity, Task
 from edgeneuro.models import MODELS, model_entry
 from edgeneuro.preprocess import Preprocess
+from edgeneuro.spec import Feed, Item, TensorSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,8 @@ class FloatModel:
     """The float network with all that is known of it.
 
     data: what edgeneuro.data.open_data takes to find the training data on this machine, None where unknown; it stays
-    out of the bundle. classes: empty where the source does not name them. provenance: for the manifest.
+    out of the bundle. classes: empty where the source does not name them. preprocess: None for a network that takes
+    arrays. provenance: for the manifest. notes: what was changed in a foreign file.
     """
 
     name: str
@@ -33,8 +37,10 @@ class FloatModel:
     compute: Compute
     classes: tuple[str, ...]
     primary_metric: str
-    preprocess: Preprocess
+    preprocess: Preprocess | None
     provenance: Mapping[str, str]
+    task: Task = "classification"
+    notes: tuple[str, ...] = ()
     trained_on: DataIdentity | None = None
     split: Split | None = None
     data: str | None = None
@@ -42,10 +48,23 @@ class FloatModel:
     group_column: str | None = None
 
     @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What one inference takes; -1 for a free batch."""
+        return input_specs(self.graph, self.preprocess)
+
+    @property
     def input_name(self) -> str:
-        """The graph's only input, (batch, channel, height, width) float32."""
+        """The graph's first input; (batch, channel, height, width) float32 of a network that takes frames."""
         name: str = self.graph.graph.input[0].name
         return name
+
+    def read(self, data: DataSet, sample: Sample) -> Item:
+        """What `feed` takes, from a data set. Raises FrameError, DataError."""
+        return data.item(sample) if self.preprocess is None else data.read(sample)
+
+    def feed(self, item: Item) -> Feed:
+        """The network's inputs for one frame, or for one set of arrays. Raises FrameError, ShapeError."""
+        return make_feed(self.inputs, self.preprocess, item)
 
     @property
     def batch(self) -> int:
@@ -55,19 +74,22 @@ class FloatModel:
 
     @property
     def output_name(self) -> str:
-        """The graph's first output, (batch, class) logits."""
+        """The graph's first output; of a classifier (batch, class) logits."""
         name: str = self.graph.graph.output[0].name
         return name
 
 
-def load_source(source: str) -> FloatModel:
-    """source: name in the model table (its packaged weights), checkpoint folder, or path ending in .onnx.
+def load_source(source: str, options: FileOptions = NOTHING_SAID) -> FloatModel:
+    """source: name in the model table (its packaged weights), checkpoint folder, or path ending in .onnx. options: what
+    an .onnx file does not say of itself; the others do.
 
-    Raises InputError saying what was looked for, CheckpointError, ModelFileError.
+    Raises InputError saying what was looked for, CheckpointError, ModelFileError, UsageError.
     """
     path = Path(source)
     if path.suffix == ".onnx":
-        return _from_onnx(path)
+        return _from_onnx(path, options)
+    if options != NOTHING_SAID:
+        raise UsageError(f"{source}: says itself how its input is made; leave out the options of .onnx files")
     if path.is_dir():
         return _from_checkpoint(path)
     if source in MODELS:
@@ -108,47 +130,66 @@ def _from_checkpoint(folder: Path) -> FloatModel:
     )
 
 
-def _from_onnx(path: Path) -> FloatModel:
+def _from_onnx(path: Path, options: FileOptions) -> FloatModel:
     from edgeneuro.export.onnx_file import read_onnx
 
-    graph = read_onnx(path)
-    sizes = [dim.dim_value for dim in graph.graph.input[0].type.tensor_type.shape.dim]
-    channels: Literal[1, 3] = 1 if sizes[1] == 1 else 3
+    file = read_onnx(path, options)
     return FloatModel(
         name=path.stem,
-        graph=graph,
-        compute=Compute(params=parameters(graph), macs=multiply_accumulates(graph)),
+        graph=file.graph,
+        compute=Compute(params=parameters(file.graph), macs=multiply_accumulates(file.graph)),
         classes=(),
-        primary_metric="balanced_accuracy",
-        preprocess=Preprocess(
-            height=sizes[2], width=sizes[3], channels=channels, mean=(0.0,) * channels, std=(1.0,) * channels
-        ),
+        primary_metric=PRIMARY_METRICS[file.task],
+        preprocess=file.preprocess,
         provenance={"onnx": sha256(path.read_bytes())},
+        task=file.task,
+        notes=file.notes,
     )
 
 
 def with_classes(model: FloatModel, shape: tuple[int, ...], data: DataSet | None) -> tuple[str, ...]:
-    """The class names: the model's own, else those of labelled `data`, else class_0, class_1, ...
+    """The class names: the model's own, else those of labelled `data`, else class_0, class_1, ...; of a segmentation
+    the first is the background; none for tensors.
 
-    shape: of the output for some frames. Raises ModelFileError when it is not (batch, class), or its classes are not
+    shape: of the first output for one item. Raises ModelFileError when it does not fit the task, or its classes are not
     those of the model; UsageError when they are not those of `data`.
     """
-    if len(shape) != 2:
-        raise ModelFileError(
-            f"{model.name}: output {model.output_name!r} has shape {shape}, expected (batch, class) logits; "
-            "only classifiers can be built"
-        )
+    if model.task == "tensors":
+        return ()
+    number = class_count(model, shape)
     if model.classes:
-        if len(model.classes) != shape[1]:
+        if len(model.classes) != number:
             raise ModelFileError(
-                f"{model.name}: gives {shape[1]} logits for {len(model.classes)} classes; train it again"
+                f"{model.name}: gives {number} logits for {len(model.classes)} classes; train it again"
             )
         return model.classes
     if data is None or not data.classes:
-        return tuple(f"class_{number}" for number in range(shape[1]))
-    if len(data.classes) != shape[1]:
+        if model.task == "segmentation":
+            return ("background", "foreground") if number == 2 else ("background", *_numbered(number)[1:])
+        return _numbered(number)
+    if len(data.classes) != number:
         raise UsageError(
-            f"--data {data.name}: has {len(data.classes)} classes, {model.name} gives {shape[1]} logits; "
+            f"--data {data.name}: has {len(data.classes)} classes, {model.name} gives {number} logits; "
             "give the data set the model was trained for"
         )
     return data.classes
+
+
+def class_count(model: FloatModel, shape: tuple[int, ...]) -> int:
+    """How many classes the first output of this shape tells apart; a mask of one channel, two.
+
+    Raises ModelFileError when it does not fit the task.
+    """
+    if model.task == "classification" and len(shape) == 2 and shape[1] > 1:
+        return shape[1]
+    if model.task == "segmentation" and len(shape) == 4:
+        return max(shape[1], 2)
+    expected = "(batch, class)" if model.task == "classification" else "(batch, class, height, width)"
+    raise ModelFileError(
+        f"{model.name}: output {model.output_name!r} has shape {shape}, expected {expected} logits of a {model.task}; "
+        "give --task tensors to have outputs as they are"
+    )
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"class_{number}" for number in range(count))

@@ -12,7 +12,7 @@ from typing import final
 
 import numpy as np
 
-from edgeneuro.errors import BundleError, UsageError
+from edgeneuro.errors import BundleError, ShapeError, UsageError
 from edgeneuro.feeds import make_feed
 from edgeneuro.manifest import Graph, Manifest, Precision
 from edgeneuro.preprocess import frame_depth
@@ -57,6 +57,8 @@ class Engine:
         Raises ShapeError, BackendError.
         """
         for spec in self.manifest.inputs:
+            if spec.name not in feed:
+                raise ShapeError(f"tensor {spec.name!r}: is missing among {', '.join(feed) or 'none'}")
             spec.check(feed[spec.name])
         return self.backend.run(feed)
 

@@ -1,4 +1,4 @@
-"""From what a user names (files, folders, patterns) to frames, in order, each with its name."""
+"""From what a user names (files, folders, patterns) to frames or arrays, in order, each with its name."""
 
 from __future__ import annotations
 
@@ -11,40 +11,47 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeneuro.data.decode import SUFFIXES, is_frame_file, read_frame
+from edgeneuro.data.arrays import ARRAY_SUFFIXES, read_arrays
+from edgeneuro.data.decode import SUFFIXES, read_frame
 from edgeneuro.errors import EdgeNeuroError, FrameError
-from edgeneuro.spec import Array, Frame
+from edgeneuro.spec import Array, Item
 
 log = logging.getLogger("edgeneuro")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFrame:
-    """One frame of a source, or why there is none. source: path as named by the user, or below a folder so named.
+    """One frame or set of arrays of a source, or why there is none.
 
-    index: frame within the file, 0 for a still image. Exactly one of frame and error is None.
+    source: path as named by the user, or below a folder so named. name: what a result is filed under: the path below
+    that folder, else the file's name. index: frame within the file, 0 for a still image. Exactly one of item and error is
+    None.
     """
 
     source: str
+    name: Path
     index: int
-    frame: Frame | None = None
+    item: Item | None = None
     error: EdgeNeuroError | None = None
 
 
-def read_sources(sources: Iterable[str]) -> Iterator[SourceFrame]:
-    """Frames of files, folders (with what lies below them) and patterns ("scans/**/*.png"), in the order given.
+def read_sources(sources: Iterable[str], *, arrays: bool = False) -> Iterator[SourceFrame]:
+    """What files, folders (with what lies below them) and patterns ("scans/**/*.png") hold, in the order given.
 
-    Within a folder or pattern, names are in natural order: frame2 before frame10. A .npy file of shape (frame, height,
-    width[, 3]) yields each of its frames. What cannot be read is yielded as an error and the rest goes on.
+    arrays: .npz and .npy files as they are, one sample a file, for networks that take no frames. Otherwise frames; a .npy
+    file of shape (frame, height, width[, 3]) yields each of its frames. Within a folder or pattern, names are in natural
+    order: frame2 before frame10. What cannot be read is yielded as an error and the rest goes on.
     """
+    wanted = ARRAY_SUFFIXES if arrays else SUFFIXES
     for source in sources:
         try:
-            paths = _paths(source)
+            folder, paths = _paths(source, wanted)
         except FrameError as error:
-            yield SourceFrame(source=source, index=0, error=error)
+            yield SourceFrame(source=source, name=Path(source), index=0, error=error)
             continue
         for path in paths:
-            yield from _frames(path)
+            name = Path(path.name) if folder is None else path.relative_to(folder)
+            yield from _arrays(path, name) if arrays else _frames(path, name)
 
 
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
@@ -55,11 +62,12 @@ def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
     )
 
 
-def _paths(source: str) -> list[Path]:
+def _paths(source: str, suffixes: tuple[str, ...]) -> tuple[Path | None, list[Path]]:
+    """The folder that `source` names, None where it names files; and the files."""
     path = Path(source)
     try:
         if path.is_dir():
-            return _below(path)
+            return path, _below(path, suffixes)
     except OSError as error:  # a name too long, a folder that may not be entered
         raise FrameError(
             f"{source}: cannot be read ({error.strerror or error}); check its name and permissions"
@@ -69,39 +77,45 @@ def _paths(source: str) -> list[Path]:
         files = [name for name in found if name.is_file()]
         if not files:
             raise FrameError(f"{source}: matches no file; quote the pattern and check its folder")
-        return files
-    return [path]
+        return None, files
+    return None, [path]
 
 
-def _below(folder: Path) -> list[Path]:
-    """Frame files below `folder`; hidden ones are no data of the user's."""
+def _below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files below `folder` that end in one of `suffixes`; hidden ones are no data of the user's."""
     files = [
         path
         for path in folder.rglob("*")
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-    frames = sorted((path for path in files if is_frame_file(path)), key=natural_key)
+    frames = sorted((path for path in files if path.suffix.lower() in suffixes), key=natural_key)
     if not frames:
         raise FrameError(
-            f"{folder}: holds no frame among {len(files)} files; expected files ending in {' '.join(SUFFIXES)}"
+            f"{folder}: holds no frame among {len(files)} files; expected files ending in {' '.join(suffixes)}"
         )
     if len(frames) < len(files):
         log.warning("%s: left out %d of %d files, which are no frames", folder, len(files) - len(frames), len(files))
     return frames
 
 
-def _frames(path: Path) -> Iterator[SourceFrame]:
-    name = str(path)
+def _arrays(path: Path, name: Path) -> Iterator[SourceFrame]:
+    try:
+        yield SourceFrame(source=str(path), name=name, index=0, item=read_arrays(path))
+    except EdgeNeuroError as error:
+        yield SourceFrame(source=str(path), name=name, index=0, error=error)
+
+
+def _frames(path: Path, name: Path) -> Iterator[SourceFrame]:
     try:
         stack = _stack(path) if path.suffix.lower() == ".npy" else None
         if stack is None:
-            yield SourceFrame(source=name, index=0, frame=read_frame(path))
+            yield SourceFrame(source=str(path), name=name, index=0, item=read_frame(path))
             return
     except EdgeNeuroError as error:
-        yield SourceFrame(source=name, index=0, error=error)
+        yield SourceFrame(source=str(path), name=name, index=0, error=error)
         return
     for index, frame in enumerate(stack):
-        yield SourceFrame(source=name, index=index, frame=np.array(frame))
+        yield SourceFrame(source=str(path), name=name, index=index, item=np.array(frame))
 
 
 def _stack(path: Path) -> Array | None:

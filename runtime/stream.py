@@ -4,53 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgeneuro.errors import EdgeNeuroError
-from edgeneuro.runtime.engine import Engine, Prediction
-from edgeneuro.runtime.sources import read_sources
+from edgeneuro.manifest import Task
+from edgeneuro.runtime.engine import Engine
+from edgeneuro.runtime.postprocess import Prediction, Result, Segmentation
+from edgeneuro.runtime.sources import SourceFrame, read_sources
+from edgeneuro.runtime.write import ResultFolder
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameResult:
-    """One line of `edgeneuro run`. Exactly one of prediction and error is None."""
+    """One line of `edgeneuro run`. Exactly one of result and error is None. file: where the mask or the outputs were
+    written, None where nothing was."""
 
     source: str
     index: int
-    task: str
+    task: Task
     flags: tuple[str, ...]
-    prediction: Prediction | None
+    result: Result | None
+    file: Path | None
     error: EdgeNeuroError | None
 
     def to_json(self) -> dict[str, Any]:
-        """As docs/schemas/run.schema.json describes it; ms, class and probabilities are null where error is not."""
-        made = self.prediction
+        """As docs/schemas/run.schema.json describes it; ms and the fields of the task are null where error is not."""
+        made = self.result
         return {
             "source": self.source,
             "frame": self.index,
             "task": self.task,
-            "class": None if made is None else made.label,
-            "probabilities": None if made is None else dict(made.probabilities),
+            **self._fields(),
             "ms": None if made is None else {name: round(value, 4) for name, value in made.ms.items()},
             "flags": list(self.flags),
             "error": None if self.error is None else str(self.error),
         }
 
+    def _fields(self) -> dict[str, Any]:
+        """What this task adds."""
+        made, file = self.result, None if self.file is None else str(self.file)
+        if self.task == "segmentation":
+            share = made.foreground_fraction if isinstance(made, Segmentation) else None
+            return {"mask": file, "foreground_fraction": share}
+        if self.task == "tensors":
+            return {"outputs": file}
+        if not isinstance(made, Prediction):
+            return {"class": None, "probabilities": None}
+        return {"class": made.label, "probabilities": dict(made.probabilities)}
 
-def run_sources(engine: Engine, sources: Iterable[str]) -> Iterator[FrameResult]:
-    """Results in the order of `sources` and, within each, of `read_sources`; a failed frame stops nothing."""
-    for item in read_sources(sources):
-        prediction, error = None, item.error
-        if item.frame is not None:
-            try:
-                prediction = engine(item.frame)
-            except EdgeNeuroError as problem:
-                error = problem
-        yield FrameResult(
-            source=item.source,
-            index=item.index,
-            task=engine.manifest.task,
-            flags=engine.flags if prediction is None else prediction.flags,
-            prediction=prediction,
-            error=error,
-        )
+
+def run_sources(engine: Engine, sources: Iterable[str], out: ResultFolder | None = None) -> Iterator[FrameResult]:
+    """Results in the order of `sources` and, within each, of `read_sources`; a failed frame stops nothing.
+
+    out: where masks and outputs are written, None writes none. Raises OutputError when it cannot be written.
+    """
+    for item in read_sources(sources, arrays=engine.manifest.preprocess is None):
+        yield _run(engine, item, out)
+
+
+def _run(engine: Engine, item: SourceFrame, out: ResultFolder | None) -> FrameResult:
+    result: Result | None = None
+    error = item.error
+    if item.item is not None:
+        try:
+            result = engine(item.item)
+        except EdgeNeuroError as problem:
+            error = problem
+    return FrameResult(
+        source=item.source,
+        index=item.index,
+        task=engine.manifest.task,
+        flags=engine.flags if result is None else result.flags,
+        result=result,
+        file=out.write(result, item, len(engine.manifest.classes)) if out is not None and result is not None else None,
+        error=error,
+    )

@@ -58,10 +58,17 @@ def test_another_manifest_has_other_bytes() -> None:
     assert replace(FULL, notes=()).to_bytes() != FULL.to_bytes()
 
 
+def test_an_older_schema_asks_for_a_new_build() -> None:
+    data = edited(lambda value: value.update(schema=1))
+    message = f"manifest.json: has schema 1, this edgeneuro reads {SCHEMA}; build the engine again with this version"
+    with pytest.raises(BundleError, match=message):
+        Manifest.from_bytes(data)
+
+
 def test_a_future_schema_asks_for_an_upgrade_even_where_its_fields_are_unknown() -> None:
     data = edited(lambda value: value.update(schema=SCHEMA + 1, invented_later=True))
     words = (
-        f"manifest.json: has schema {SCHEMA + 1}, this edgeneuro reads up to {SCHEMA}; upgrade edgeneuro on this device"
+        f"manifest.json: has schema {SCHEMA + 1}, this edgeneuro reads {SCHEMA}; upgrade edgeneuro on this device"
     )
     with pytest.raises(BundleError, match=words):
         Manifest.from_bytes(data)

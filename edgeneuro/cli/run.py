@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeneuro.cli.options import Json, PrecisionOption, Threads
+from edgeneuro.cli.options import Force, Json, PrecisionOption, Threads
 
 if TYPE_CHECKING:
     from edgeneuro.runtime.stream import FrameResult
@@ -17,26 +17,37 @@ if TYPE_CHECKING:
 def command(
     engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="An .edge file.", show_default=False)],
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="Images, folders, patterns, .npy.", show_default=False)
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="Images, folders, patterns, .npy, .npz.", show_default=False),
     ],
     precision: PrecisionOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for masks (PNG) or output arrays (.npz).")
+    ] = None,
+    force: Force = False,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Classify images with an .edge file, in the order given.
+    """Run an .edge file on images or arrays, in the order given.
 
-    A file that cannot be read is reported in its own line, the rest goes on, and the exit code is 1.
+    A classifier prints a class and its probability; a segmentation the share of the foreground, and with --out writes
+    each mask; any other network writes its outputs to --out. A network that takes arrays reads .npz files, one array an
+    input. A file that cannot be read is reported in its own line, the rest goes on, and the exit code is 1.
 
     \b
     edgeneuro run myositis-int8.edge frame.png folder/ 'scans/**/*.tif'
     edgeneuro run myositis-int8.edge frame.png --json     one JSON object a line
+    edgeneuro run neurons-int8.edge scans/ --out masks/
     """
     from edgeneuro.runtime import open_engine
     from edgeneuro.runtime.stream import run_sources
+    from edgeneuro.runtime.write import ResultFolder, check_out
 
     failed = 0
     with open_engine(engine, precision=precision.value if precision else None, threads=threads) as opened:
-        for result in run_sources(opened, sources):
+        check_out(opened.manifest.task, out)
+        folder = None if out is None else ResultFolder(out, force=force)
+        for result in run_sources(opened, sources, folder):
             failed += result.error is not None
             line = json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False) if as_json else _sentence(result)
             print(line, flush=True)
@@ -44,11 +55,26 @@ def command(
         raise typer.Exit(1)
 
 
-def _sentence(result: FrameResult) -> str:
+def _sentence(done: FrameResult) -> str:
     """For people: scan.png: ibm 93.1 % (5.2 ms) simulated_training"""
-    name = result.source if result.index == 0 else f"{result.source}[{result.index}]"
-    if result.prediction is None:
-        return f"{name}: error: {str(result.error).removeprefix(result.source + ': ')}"
-    made = result.prediction
-    words = f"{name}: {made.label} {100 * made.probabilities[made.label]:.1f} % ({sum(made.ms.values()):.1f} ms)"
-    return " ".join((words, *result.flags))
+    name = done.source if done.index == 0 else f"{done.source}[{done.index}]"
+    if done.result is None:
+        return f"{name}: error: {str(done.error).removeprefix(done.source + ': ')}"
+    words = [f"{name}:", _answer(done), f"({sum(done.result.ms.values()):.1f} ms)"]
+    if done.file is not None:
+        words.append(f"-> {done.file}")
+    return " ".join((*words, *done.flags))
+
+
+def _answer(done: FrameResult) -> str:
+    from edgeneuro.runtime import Prediction, Segmentation, TensorOutputs
+
+    match done.result:
+        case Prediction(label=label, probabilities=probabilities):
+            return f"{label} {100 * probabilities[label]:.1f} %"
+        case Segmentation(foreground_fraction=share):
+            return f"foreground {100 * share:.2f} %"
+        case TensorOutputs(outputs=outputs):
+            return ", ".join(f"{name} {'x'.join(map(str, value.shape)) or 'scalar'}" for name, value in outputs.items())
+        case None:
+            return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from pathlib import Path, PurePath
@@ -10,6 +9,7 @@ from pathlib import Path, PurePath
 import cv2
 import numpy as np
 
+from edgeneuro.data.arrays import decode_npy
 from edgeneuro.errors import FrameError
 from edgeneuro.spec import Frame
 
@@ -60,14 +60,9 @@ def decode_frame(data: bytes, name: str) -> Frame:
 
 
 def _decode_array(data: bytes, name: str) -> Frame:
-    try:
-        array: Frame = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError) as error:
-        raise FrameError(
-            f"{name}: is not a readable .npy array ({error}); save it with numpy.save, numbers only"
-        ) from error
-    if not isinstance(array, np.ndarray):
+    if data.startswith(b"PK"):
         raise FrameError(f"{name}: is a .npz archive, expected one array; save it with numpy.save")
+    array: Frame = decode_npy(data, name)
     return array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 

@@ -12,6 +12,7 @@ from edgeneuro.data.folder import DATA_VARIABLE
 from edgeneuro.data.registered import DESCRIPTION, NOT_IMAGES, REGISTERED, read_description
 from edgeneuro.data.sample import DataSet
 from edgeneuro.errors import DataError, FrameError
+from edgeneuro.spec import Item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Summary:
     """Counts of a data set. Schema: docs/schemas/data-describe.schema.json.
 
     folds: fold -> frames, empty where the table has none. sizes: "WIDTHxHEIGHT" in px -> frames. pixels: element
-    type and channels -> frames. columns: what `evaluate --by` accepts. unreadable: source -> what is wrong with it.
+    type and channels -> frames; of .npz files both say so of every array. columns: what `evaluate --by` accepts. unreadable: source -> what is wrong with it.
     """
 
     name: str
@@ -51,12 +52,15 @@ def summarise(dataset: DataSet, *, on_frame: Callable[[], None] = lambda: None) 
     unreadable = {}
     for sample in dataset.samples:
         try:
-            frame = dataset.read(sample)
-        except FrameError as error:
+            arrays = dataset.item(sample) if sample.source.lower().endswith(".npz") else dataset.read(sample)
+            if dataset.has_masks:
+                dataset.mask(sample)
+        except (FrameError, DataError) as error:
             unreadable[sample.source] = str(error)
         else:
-            sizes[f"{frame.shape[1]}x{frame.shape[0]}"] += 1
-            pixels[f"{frame.dtype} {'grey' if frame.ndim == 2 else 'RGB'}"] += 1
+            size, kind = _shape(arrays)
+            sizes[size] += 1
+            pixels[kind] += 1
         on_frame()
     per_class = [[sample for sample in dataset.samples if sample.target == n] for n in range(len(dataset.classes))]
     folds = Counter(sample.fold for sample in dataset.samples if sample.fold is not None)
@@ -77,6 +81,14 @@ def summarise(dataset: DataSet, *, on_frame: Callable[[], None] = lambda: None) 
         columns=("group", *sorted({name for sample in dataset.samples for name in sample.tags})),
         unreadable=unreadable,
     )
+
+
+def _shape(item: Item) -> tuple[str, str]:
+    """Of a frame "640x480" and "uint8 grey"; of arrays their shapes and element types by name."""
+    if isinstance(item, Mapping):
+        shapes = ", ".join(f"{name} {'x'.join(map(str, array.shape)) or 'scalar'}" for name, array in item.items())
+        return shapes, ", ".join(f"{name} {array.dtype}" for name, array in item.items())
+    return f"{item.shape[1]}x{item.shape[0]}", f"{item.dtype} {'grey' if item.ndim == 2 else 'RGB'}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,16 +8,21 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from edgeneuro.data.arrays import is_array_file, read_arrays
 from edgeneuro.data.burlina import is_burlina, open_burlina
 from edgeneuro.data.decode import SUFFIXES, is_frame_file, read_frame
+from edgeneuro.data.masks import TWO_CLASSES, read_mask
 from edgeneuro.data.registered import DESCRIPTION, NOT_IMAGES, REGISTERED, Description, read_description
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.tables import table_samples, walk
 from edgeneuro.errors import DataError
-from edgeneuro.spec import Frame
+from edgeneuro.spec import Array, Frame, Item
 
 DATA_VARIABLE = "EDGENEURO_DATA"
 """Environment variable: the folder that holds the registered data sets."""
+
+IMAGES, MASKS = "images", "masks"
+"""Subfolders of a set with masks and no table."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +83,8 @@ def open_folder(folder: Path, *, label_column: str | None = None, group_column: 
         classes=classes,
         samples=samples,
         reader=partial(read_sample, folder),
+        array_reader=partial(read_item, folder),
+        mask_reader=partial(_read_mask, folder, len(classes)) if samples[0].mask is not None else None,
         dropped=dropped,
         simulated=description.simulated,
         licence=description.licence,
@@ -87,6 +94,18 @@ def open_folder(folder: Path, *, label_column: str | None = None, group_column: 
 def read_sample(folder: Path, sample: Sample) -> Frame:
     """Pixels of a sample whose source is a file in `folder`."""
     return read_frame(folder / sample.source)
+
+
+def read_item(folder: Path, sample: Sample) -> Item:
+    """The arrays of a sample whose source is a .npz or .npy in `folder`, the pixels of any other."""
+    path = folder / sample.source
+    return read_arrays(path) if is_array_file(path) else read_frame(path)
+
+
+def _read_mask(folder: Path, classes: int, sample: Sample) -> Array:
+    if sample.mask is None:
+        raise DataError(f"{sample.source}: has no mask, expected one for every frame; complete the table")
+    return read_mask(folder / sample.mask, classes)
 
 
 def _describe(folder: Path) -> Description | None:
@@ -104,9 +123,11 @@ def _describe(folder: Path) -> Description | None:
 
 def _open_without_table(folder: Path) -> DataSet:
     files = [path.relative_to(folder) for path in walk(folder)]
-    frames = [file for file in files if is_frame_file(file)]
+    frames = [file for file in files if is_frame_file(file) or is_array_file(file)]
     if not frames:
-        raise DataError(f"{folder}: holds no frames, expected labels.csv or files ending in {' '.join(SUFFIXES)}")
+        raise DataError(
+            f"{folder}: holds no frames, expected labels.csv or files ending in {' '.join((*SUFFIXES, '.npz'))}"
+        )
     at_top = sum(len(file.parts) == 1 for file in frames)
     if at_top not in (0, len(frames)):
         raise DataError(
@@ -114,26 +135,51 @@ def _open_without_table(folder: Path) -> DataSet:
             "subfolders named like their class, or none; move them, or write a labels.csv"
         )
     subfolders = sorted({file.parts[0] for file in frames})
-    classes = tuple(subfolders) if not at_top and len(subfolders) > 1 else ()
+    masks: dict[str, str] = {}
+    classes: tuple[str, ...] = ()
+    if subfolders == [IMAGES, MASKS]:
+        classes = TWO_CLASSES
+        masks = _pairs(folder, frames)
+        frames = [file for file in frames if file.parts[0] == IMAGES]
+    elif not at_top and len(subfolders) > 1:
+        classes = tuple(subfolders)
     if classes:
-        _log.warning("%s: no labels.csv, so subfolders are classes and every file is its own group", folder.name)
+        what = "masks are found by their names" if masks else "subfolders are classes"
+        _log.warning("%s: no labels.csv, so %s and every file is its own group", folder.name, what)
     samples = tuple(
         Sample(
             source=file.as_posix(),
             index=0,
-            target=classes.index(file.parts[0]) if classes else None,
+            target=classes.index(file.parts[0]) if classes and not masks else None,
             group=file.as_posix(),
+            mask=masks.get(file.as_posix()),
         )
         for file in frames
     )
-    dropped = {"not a frame file": len(files) - len(frames)} if len(files) > len(frames) else {}
+    left_out = len(files) - len(frames) - len(masks)
     return DataSet(
         name=folder.resolve().name,
         classes=classes,
         samples=samples,
         reader=partial(read_sample, folder),
-        dropped=dropped,
+        array_reader=partial(read_item, folder),
+        mask_reader=partial(_read_mask, folder, len(classes)) if masks else None,
+        dropped={"not a frame file": left_out} if left_out else {},
     )
+
+
+def _pairs(folder: Path, files: list[Path]) -> dict[str, str]:
+    """Frame in images/ -> the file in masks/ of the same name, whatever its ending. Raises DataError where one lacks."""
+    by_stem = {file.relative_to(MASKS).with_suffix(""): file for file in files if file.parts[0] == MASKS}
+    frames = [file for file in files if file.parts[0] == IMAGES]
+    lonely = [file for file in frames if file.relative_to(IMAGES).with_suffix("") not in by_stem]
+    if lonely or len(by_stem) != len(frames):
+        example = lonely[0] if lonely else "a mask without a frame"
+        raise DataError(
+            f"{folder}: has {len(frames)} frames and {len(by_stem)} masks, first without a partner: {example}; "
+            "name each mask like its frame, or list them in labels.csv"
+        )
+    return {file.as_posix(): by_stem[file.relative_to(IMAGES).with_suffix("")].as_posix() for file in frames}
 
 
 def _open_phantom(spec: str) -> DataSet:

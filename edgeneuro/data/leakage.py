@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.split import Split
 from edgeneuro.errors import DataError
-from edgeneuro.spec import Frame
+from edgeneuro.spec import Item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,18 +64,28 @@ def leak_statement(dataset: DataSet, split: Split) -> str | None:
     )
 
 
-def frame_hash(frame: Frame) -> str:
-    """SHA-256 over shape, element type and pixels, so a copy is found under any name and in any lossless format."""
+def frame_hash(frame: Item) -> str:
+    """SHA-256 over shape, element type and pixels, so a copy is found under any name and in any lossless format. Of
+    several arrays, over each in order of name."""
+    if isinstance(frame, Mapping):
+        return hashlib.sha256(
+            "".join(f"{name} {frame_hash(frame[name])}" for name in sorted(frame)).encode()
+        ).hexdigest()
     digest = hashlib.sha256(f"{frame.shape} {frame.dtype}".encode())
     digest.update(np.ascontiguousarray(frame).tobytes())
     return digest.hexdigest()
+
+
+def _content(dataset: DataSet, sample: Sample) -> Item:
+    """Arrays by name where the sample is a .npz, else its pixels."""
+    return dataset.item(sample) if sample.source.lower().endswith(".npz") else dataset.read(sample)
 
 
 def content_hashes(dataset: DataSet, samples: Iterable[Sample]) -> dict[str, Sample]:
     """Content hash -> the first of `samples` that has it. Raises FrameError for one that cannot be read."""
     found: dict[str, Sample] = {}
     for sample in samples:
-        found.setdefault(frame_hash(dataset.read(sample)), sample)
+        found.setdefault(frame_hash(_content(dataset, sample)), sample)
     return found
 
 
@@ -87,7 +97,7 @@ def refuse_test_frames(calibration: DataSet, tested: DataSet) -> None:
     test = content_hashes(tested, tested.samples)
     collisions = [
         (sample, test[digest])
-        for sample, digest in ((sample, frame_hash(calibration.read(sample))) for sample in calibration.samples)
+        for sample, digest in ((sample, frame_hash(_content(calibration, sample))) for sample in calibration.samples)
         if digest in test
     ]
     if collisions:

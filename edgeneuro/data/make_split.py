@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ Counts = Mapping[str, NDArray[np.int64]]
 
 
 def make_split(dataset: DataSet, *, protocol: Protocol = "grouped", fold: int = 0, seed: int = 0) -> Split:
-    """Divide a labelled data set; the same arguments give the same split.
+    """Divide a data set with labels or masks; the same arguments give the same split.
 
     protocol "grouped": the test part is the samples whose table says `fold`; without such a column, one of our own
     seeded folds, classes balanced by frames. Validation is drawn from the other groups, class by class.
@@ -40,6 +41,8 @@ def make_split(dataset: DataSet, *, protocol: Protocol = "grouped", fold: int = 
     published numbers.
     Raises DataError for unlabelled data, an unknown fold, a group in two folds, a class with too few groups.
     """
+    if dataset.has_masks:
+        dataset = _one_class(dataset)
     units = unit_counts(dataset, protocol)
     public = public_parts(dataset.samples) if protocol == "leaky" else {}
     if public:
@@ -50,6 +53,12 @@ def make_split(dataset: DataSet, *, protocol: Protocol = "grouped", fold: int = 
     salt = hashlib.sha256(f"edgeneuro split {seed}".encode()).hexdigest()[:16]
     hashes = {part: tuple(sorted(salted_hash(salt, unit) for unit in members)) for part, members in parts.items()}
     return Split(protocol=protocol, fold=fold, seed=seed, salt=salt, **hashes)
+
+
+def _one_class(dataset: DataSet) -> DataSet:
+    """Frames with masks hold every class at once: for a split they are of one."""
+    samples = tuple(replace(sample, target=0) for sample in dataset.samples)
+    return replace(dataset, classes=("frames with masks",), samples=samples)
 
 
 def _draw(
@@ -96,7 +105,7 @@ def public_parts(samples: Sequence[Sample]) -> dict[int, dict[str, list[str]]]:
 
 def unit_counts(dataset: DataSet, protocol: Protocol) -> Counts:
     """Frames of each class in each unit, in order of first appearance. Raises DataError when labels are missing."""
-    if len(dataset.classes) < 2:
+    if len(dataset.classes) < 2 and not dataset.has_masks:
         raise DataError(
             f"{dataset.name}: has {len(dataset.classes)} classes, expected labelled frames of at least 2; "
             "add a labels.csv with file, label and group_id"

@@ -20,7 +20,9 @@ class Description:
     """A folder with a table; written as dataset.json (docs/schemas/dataset.schema.json).
 
     name: for messages and manifests. table: CSV file in the folder. *_column: its columns; fold_column None
-    uses a column "fold" where there is one. classes: in order of class number, empty for sorted labels.
+    uses a column "fold" where there is one; mask_column None uses a column "mask" where there is no label_column, and a
+    table with masks needs no labels. classes: in order of class number, empty for sorted labels; of masks, what each value
+    means, empty for background and foreground.
     licence: as the source states it. simulated: the frames were made by this package.
     """
 
@@ -29,6 +31,7 @@ class Description:
     table: str = "labels.csv"
     file_column: str = "file"
     label_column: str = "label"
+    mask_column: str | None = None
     group_column: str = "group_id"
     fold_column: str | None = None
     classes: tuple[str, ...] = ()
@@ -59,6 +62,14 @@ REGISTERED: Mapping[str, Description] = {
             licence="per image in column license, CC0-1.0 or CC-BY-4.0",
         ),
         Description(
+            name="neuron_pfc_pn",
+            mask_column="mask",
+            group_column="block_id",
+            fold_column="fold",
+            classes=("background", "neuron"),
+            licence="CC0-1.0",
+        ),
+        Description(
             name="skin_ham10000",
             label_column="dx",
             group_column="lesion_id",
@@ -69,8 +80,8 @@ REGISTERED: Mapping[str, Description] = {
     )
 }
 
-NOT_IMAGES = ("rat_neuron_swc", "neuron_pfc_pn", "v1_gratings_2p")
-"""Known sets of neuron reconstructions, masks and recordings, which are no labelled images."""
+NOT_IMAGES = ("rat_neuron_swc", "v1_gratings_2p")
+"""Known sets of neuron reconstructions and recordings, which are no labelled images."""
 
 
 def read_description(folder: Path) -> Description:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgeneuro.errors import DataError
-from edgeneuro.spec import Frame
+from edgeneuro.spec import Array, Frame, Item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,7 @@ class Sample:
     index: frame within the source, 0 for a still image. target: class number, None where unlabelled.
     group: the unit that must stay on one side of a split (patient, video, lesion).
     fold: the table's own fold number, None where it has none. tags: the table's other columns, by name.
+    mask: path of the image with the class number of every pixel, relative like source; None where there is none.
     """
 
     source: str
@@ -25,6 +26,7 @@ class Sample:
     group: str
     fold: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    mask: str | None = None
 
     def unit(self, by: str) -> str:
         """The value of column `by`, or the group for by="group". Raises DataError for an unknown column."""
@@ -41,14 +43,18 @@ class Sample:
 class DataSet:
     """Samples with a way to read their pixels.
 
-    name: for messages and manifests, never a path of this machine. classes: in order of class number,
-    empty where unlabelled. dropped: reason -> number of rows left out. simulated: made by this package.
+    name: for messages and manifests, never a path of this machine. classes: in order of class number, empty where
+    unlabelled; of a set with masks, what each value of a mask means, 0 first, the background. array_reader: of sets that
+    hold arrays. mask_reader: of sets with masks. dropped: reason -> number of rows left out. simulated: made by this
+    package.
     """
 
     name: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     reader: Callable[[Sample], Frame]
+    array_reader: Callable[[Sample], Item] | None = None
+    mask_reader: Callable[[Sample], Array] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     simulated: bool = False
     licence: str = "unknown"
@@ -59,6 +65,22 @@ class DataSet:
     def read(self, sample: Sample) -> Frame:
         """Pixels of one sample: (height, width) grey or (height, width, 3) RGB. Raises FrameError."""
         return self.reader(sample)
+
+    def item(self, sample: Sample) -> Item:
+        """What a network that takes arrays is fed with: the arrays of a .npz by name, the array of a .npy as it is, else
+        the pixels. Raises FrameError."""
+        return self.read(sample) if self.array_reader is None else self.array_reader(sample)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether every frame comes with the class of each of its pixels."""
+        return self.mask_reader is not None
+
+    def mask(self, sample: Sample) -> Array:
+        """(height, width) uint8, the class number of every pixel of the frame. Raises DataError, FrameError."""
+        if self.mask_reader is None:
+            raise DataError(f"{self.name}: has no masks; add a column mask to its labels.csv, or a folder masks/")
+        return self.mask_reader(sample)
 
     def subset(self, samples: Sequence[Sample]) -> DataSet:
         """The same data set with only `samples`."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from edgeneuro.data.masks import TWO_CLASSES
 from edgeneuro.data.registered import Description
 from edgeneuro.data.sample import Sample
 from edgeneuro.errors import DataError
 
 CONFLICT_COLUMN = "label_conflict"
-EMPTY_LABEL, LABEL_CONFLICT = "empty label", "conflicting labels"
+MASK_COLUMN = "mask"
+EMPTY_LABEL, EMPTY_MASK, LABEL_CONFLICT = "empty label", "no mask", "conflicting labels"
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -52,39 +55,52 @@ def table_samples(
     """
     path = folder / _inside(description.table, str(folder))
     columns, rows = read_table(path)
+    if description.mask_column is None and description.label_column not in columns and MASK_COLUMN in columns:
+        description = replace(description, mask_column=MASK_COLUMN)
     fold_column = _check_columns(path, columns, description)
-    kept, dropped = _drop(rows, description.label_column)
-    _check_files(folder, path, [(line, row[description.file_column]) for line, row in kept])
-    labels = sorted({row[description.label_column] for _, row in kept})
-    classes = description.classes or tuple(labels)
-    number = {label: target for target, label in enumerate(classes)}
-    hidden = {description.file_column, description.label_column, fold_column}
-    samples = []
-    for line, row in kept:
-        label, group = row[description.label_column], row[description.group_column]
-        if label not in number:
-            raise DataError(f"{path}: line {line} has label {label!r}, expected one of {', '.join(classes)}")
-        if not group:
-            raise DataError(
-                f"{path}: line {line} has an empty {description.group_column}, which says what must stay together; "
-                "give each patient, video or lesion a name"
-            )
-        samples.append(
-            Sample(
-                source=row[description.file_column],
-                index=0,
-                target=number[label],
-                group=group,
-                fold=_fold(row[fold_column], path, line) if fold_column else None,
-                tags={column: cell for column, cell in row.items() if column not in hidden},
-            )
+    kept, dropped = _drop(rows, description)
+    for column in (description.file_column, description.mask_column):
+        if column is not None:
+            _check_files(folder, path, [(line, row[column]) for line, row in kept])
+    labelled = description.mask_column is None
+    classes = description.classes or (_labels(kept, description.label_column) if labelled else TWO_CLASSES)
+    number = {label: target for target, label in enumerate(classes)} if labelled else {}
+    samples = tuple(_sample(path, line, row, description, number, fold_column) for line, row in kept)
+    return classes, samples, dropped
+
+
+def _labels(rows: list[tuple[int, dict[str, str]]], column: str) -> tuple[str, ...]:
+    return tuple(sorted({row[column] for _, row in rows}))
+
+
+def _sample(
+    path: Path, line: int, row: dict[str, str], description: Description, number: Mapping[str, int], fold: str | None
+) -> Sample:
+    """One row. number: class name -> class number; empty where masks say what the pixels are. fold: its column."""
+    group, masked = row[description.group_column], description.mask_column is not None
+    label = None if masked else row[description.label_column]
+    if label is not None and label not in number:
+        raise DataError(f"{path}: line {line} has label {label!r}, expected one of {', '.join(number)}")
+    if not group:
+        raise DataError(
+            f"{path}: line {line} has an empty {description.group_column}, which says what must stay together; "
+            "give each patient, video or lesion a name"
         )
-    return classes, tuple(samples), dropped
+    used = {description.file_column, description.mask_column or description.label_column, fold}
+    return Sample(
+        source=row[description.file_column],
+        index=0,
+        target=None if label is None else number[label],
+        group=group,
+        fold=_fold(row[fold], path, line) if fold else None,
+        tags={column: cell for column, cell in row.items() if column not in used},
+        mask=row[description.mask_column] if description.mask_column is not None else None,
+    )
 
 
 def _check_columns(path: Path, columns: list[str], description: Description) -> str | None:
     """The fold column in use, if any. Raises DataError naming what the table has and needs."""
-    needed = [description.file_column, description.label_column, description.group_column]
+    needed = [description.file_column, description.mask_column or description.label_column, description.group_column]
     if description.fold_column is not None:
         needed.append(description.fold_column)
     missing = [column for column in needed if column not in columns]
@@ -97,12 +113,12 @@ def _check_columns(path: Path, columns: list[str], description: Description) -> 
 
 
 def _drop(
-    rows: list[tuple[int, dict[str, str]]], label_column: str
+    rows: list[tuple[int, dict[str, str]]], description: Description
 ) -> tuple[list[tuple[int, dict[str, str]]], Mapping[str, int]]:
     kept, dropped = [], Counter[str]()
     for line, row in rows:
-        if not row[label_column]:
-            dropped[EMPTY_LABEL] += 1
+        if not row[description.mask_column or description.label_column]:
+            dropped[EMPTY_LABEL if description.mask_column is None else EMPTY_MASK] += 1
         elif row.get(CONFLICT_COLUMN) == "1":
             dropped[LABEL_CONFLICT] += 1
         else:

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeneuro.manifest import Calibration, Compute, DataIdentity, Graph, Manifest
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.bundle import pack_bundle
-from edgeneuro.spec import Float32, TensorSpec
+from edgeneuro.spec import Array, Float32, TensorSpec
 
 SIDE = 32
 CLASSES = ("dark", "grey", "bright")
@@ -100,11 +100,17 @@ def tiny_calibration() -> Calibration:
     )
 
 
-def golden_npz(outputs: Mapping[str, Float32], batch: Float32) -> bytes:
+def golden_npz(outputs: Mapping[str, Array], inputs: Mapping[str, Array]) -> bytes:
+    """inputs: name -> (feed, ...). outputs: member -> (feed, ...); both with the batch axis of each feed."""
     buffer = BytesIO()
-    arrays: dict[str, Any] = {"input": batch, **outputs}
+    arrays: dict[str, Any] = {**{f"input:{name}": values for name, values in inputs.items()}, **outputs}
     np.savez(buffer, **arrays)
     return buffer.getvalue()
+
+
+def golden_batch(outputs: Mapping[str, Float32], batch: Float32) -> bytes:
+    """golden.npz of a network with one input "image". batch: (feed, channel, height, width); outputs: (feed, class)."""
+    return golden_npz({name: values[:, None] for name, values in outputs.items()}, {"image": batch[:, None]})
 
 
 def tiny_members(manifest: Manifest, **changed: bytes) -> dict[str, bytes]:
@@ -112,7 +118,7 @@ def tiny_members(manifest: Manifest, **changed: bytes) -> dict[str, bytes]:
     batch = np.linspace(0, 1, 2 * SIDE * SIDE, dtype=np.float32).reshape(2, 1, SIDE, SIDE)
     expected = logits_of(batch)
     outputs = {f"{graph.path}:logits": expected for graph in manifest.graphs}
-    members = {"golden.npz": golden_npz(outputs, batch), "model.onnx": tiny_onnx()}
+    members = {"golden.npz": golden_batch(outputs, batch), "model.onnx": tiny_onnx()}
     members |= {graph.path: tiny_onnx() for graph in manifest.graphs}
     return members | changed
 

@@ -76,7 +76,7 @@ def test_a_future_schema_asks_for_an_upgrade(edge: Path) -> None:
 
 def test_a_manifest_with_two_readings_is_refused(edge: Path) -> None:
     data = read_container(edge)[MANIFEST]
-    twice = data.replace(b'"schema": 1', b'"schema": 1,\n  "schema": 1')
+    twice = data.replace(b'"schema": 2', b'"schema": 2,\n  "schema": 2')
     with pytest.raises(IntegrityError, match="canonical"):
         read_bundle(repacked(edge, manifest__json=twice))
     with pytest.raises(IntegrityError, match="canonical"):

@@ -71,14 +71,14 @@ def test_an_array_of_several_frames_yields_each(tmp_path: Path) -> None:
     items = list(read_sources([str(tmp_path / "stack.npy")]))
     assert [item.index for item in items] == [0, 1, 2]
     for item, frame in zip(items, stack, strict=True):
-        np.testing.assert_array_equal(item.frame, frame)
+        np.testing.assert_array_equal(item.item, frame)
 
 
 @pytest.mark.parametrize("shape", [(40, 50), (40, 50, 3), (40, 50, 1)])
 def test_an_array_of_one_frame_yields_one(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "one.npy", np.zeros(shape, np.uint8))
     (item,) = read_sources([str(tmp_path / "one.npy")])
-    assert item.frame is not None and item.frame.shape[:2] == (40, 50)
+    assert isinstance(item.item, np.ndarray) and item.item.shape[:2] == (40, 50)
 
 
 def test_what_cannot_be_read_is_named_in_its_place_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_named_in_its_place_and_the_rest_goes_on(tmp_path
     for name, error, words in zip(sources, errors, expected, strict=False):
         assert name in error
         assert words in error
-    assert items[-1].frame is not None and items[-1].error is None
+    assert items[-1].item is not None and items[-1].error is None
 
 
 def test_results_come_in_order_and_a_frame_the_engine_refuses_stops_nothing(edge: Path, tmp_path: Path) -> None:
@@ -114,6 +114,6 @@ def test_results_come_in_order_and_a_frame_the_engine_refuses_stops_nothing(edge
     sources = [image(tmp_path / "dark.png", 0), small, image(tmp_path / "bright.png", 255)]
     with open_engine(edge) as engine:
         results = list(run_sources(engine, map(str, sources)))
-    assert [None if made.prediction is None else made.prediction.label for made in results] == ["dark", None, "bright"]
+    assert [made.to_json()["class"] for made in results] == ["dark", None, "bright"]
     assert "at least 32 px" in str(results[1].error)
     assert [made.error is None for made in results] == [True, False, True]

@@ -1,0 +1,95 @@
+"""What a foreign graph is for, by its outputs, and its endings taken off so that the engine's own are the only ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+
+from edgeneuro.errors import ModelFileError
+from edgeneuro.export import graph as graphs
+from edgeneuro.export.rewrite import drop_final, drop_final_softmax
+from edgeneuro.manifest import Task
+from edgeneuro.preprocess import Preprocess
+from edgeneuro.spec import Array
+
+COARSEST_MASK = 8
+"""A mask may be so many times smaller than the frame on each side; beyond that it is taken for features."""
+MOST_CLASSES = 256
+"""Of a mask, whose class numbers fit a byte."""
+
+
+def settle_outputs(
+    model: onnx.ModelProto, wanted: Task | None, outputs: Mapping[str, Array], preprocess: Preprocess | None, where: str
+) -> tuple[Task, tuple[str, ...]]:
+    """The task, and what was changed. wanted: as the user says, None infers it. outputs: of one item. where: for messages.
+
+    A classifier and a segmentation keep their first output alone, and lose a Softmax or Sigmoid at its end, so that it
+    gives logits. Raises ModelFileError for outputs that do not fit the task.
+    """
+    first = model.graph.output[0].name
+    fits = _fits(first, outputs[first], _ending(model), preprocess)
+    inferred: Task = next(name for name, problem in fits.items() if problem is None)
+    task: Task = wanted or ("tensors" if len(outputs) > 1 else inferred)
+    problem = fits[task]
+    if problem is not None:
+        raise ModelFileError(f"{where}: {problem}; give --task tensors to have outputs as they are")
+    if task == "tensors":
+        return task, ()
+    notes = []
+    if len(model.graph.output) > 1:
+        dropped = [item.name for item in model.graph.output[1:]]
+        _keep_first_output(model)
+        notes.append(f"outputs {', '.join(dropped)} were left out; a {task} has one")
+    if task == "classification" and drop_final_softmax(model):
+        notes.append("a softmax at its end was taken off; the engine applies its own")
+    if task == "segmentation" and outputs[first].shape[1] == 1 and drop_final(model, ("Sigmoid",)):
+        notes.append("a sigmoid at its end was taken off; the mask is where the logit is above 0")
+    return task, tuple(notes)
+
+
+def _fits(name: str, first: Array, ending: str, preprocess: Preprocess | None) -> Mapping[Task, str | None]:
+    """Task -> why the first output does not fit it, None where it does; in the order they are tried."""
+    shape, floats = first.shape, first.dtype.kind == "f"
+    said = f"output {name!r} has shape {shape} of {first.dtype}"
+    row = floats and len(shape) == 2 and shape[1] > 1
+    classification = None if row else f"{said}, expected (batch, class) logits of at least two classes"
+    if row and ending in ("Sigmoid", "HardSigmoid"):
+        classification = f"output {name!r} ends in {ending}, so its classes do not exclude each other, expected logits"
+    pixels = floats and len(shape) == 4 and shape[1] <= MOST_CLASSES and preprocess is not None
+    sizes = (preprocess.height, preprocess.width) if preprocess is not None else (0, 0)
+    if pixels and all(
+        size % got == 0 and size // got <= COARSEST_MASK for size, got in zip(sizes, shape[2:], strict=True)
+    ):
+        segmentation = None
+    else:
+        segmentation = (
+            f"{said}, expected (batch, class, height, width) logits of a frame, at most {COARSEST_MASK} times smaller"
+        )
+    if preprocess is None:  # arrays in: only the user knows that the outputs are logits
+        return {"tensors": None, "classification": classification, "segmentation": segmentation}
+    return {"classification": classification, "segmentation": segmentation, "tensors": None}
+
+
+def _ending(model: onnx.ModelProto) -> str:
+    """Operator that makes the first output; "" where none does."""
+    last = graphs.producers(model.graph).get(model.graph.output[0].name)
+    return "" if last is None else str(last.op_type)
+
+
+def _keep_first_output(model: onnx.ModelProto) -> None:
+    """Drop the other outputs, and the nodes that only they needed."""
+    graph = model.graph
+    del graph.output[1:]
+    makers = graphs.producers(graph)
+    needed: set[str] = set()
+    waiting = [graph.output[0].name]
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.name not in needed:
+            needed.add(node.name)
+            waiting.extend(node.input)
+    kept = [node for node in graph.node if node.name in needed]
+    del graph.node[:]
+    graph.node.extend(kept)
+    graphs.drop_unused_initializers(graph)
