@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
@@ -16,23 +16,26 @@ from edgeneuro.calibration.ranges import Range
 from edgeneuro.export import graph as graphs
 from edgeneuro.spec import Feed
 
-METHOD = "NNCF mean min-max ranges with fast bias correction"
-"""NNCF's default for activations: smallest and largest value of each frame, averaged over frames."""
+NNCF_METHODS: Mapping[str, str] = {"nncf": "NNCF's mean min-max", "nncf-histogram": "NNCF's histogram"}
+"""Name -> title of NNCF's ways to a range. The first is its default: each frame's extremes, averaged over frames."""
 
 
 def nncf_ranges(
-    model: onnx.ModelProto, feeds: Sequence[Feed], *, correct_bias: bool = True
+    model: onnx.ModelProto, feeds: Sequence[Feed], *, method: str = "nncf", correct_bias: bool = True
 ) -> tuple[dict[str, Range], dict[str, tuple[float, ...]]]:
     """Ranges of the tensors NNCF quantises, and the biases it corrects, by names of `model`.
 
-    feeds: the network's inputs, one frame each. Only statistics are taken from NNCF; its Q/DQ graph
-    is thrown away, because no single graph is right and fast on every target.
+    feeds: the network's inputs, one frame each. method: key of NNCF_METHODS. Only statistics are taken from NNCF; its
+    Q/DQ graph is thrown away, because no single graph is right and fast on every target.
     """
     nncf = import_nncf()
     from nncf.common.quantization.structs import QuantizationScheme
     from nncf.quantization.advanced_parameters import QuantizationParameters
+    from nncf.quantization.range_estimator import RangeEstimatorParameters, RangeEstimatorParametersSet
 
     scheme = QuantizationParameters
+    histogram = method == "nncf-histogram"
+    estimator = RangeEstimatorParametersSet.HISTOGRAM if histogram else RangeEstimatorParameters()
     with quiet_nncf():
         quantized = nncf.quantize(
             onnx.ModelProto.FromString(model.SerializeToString()),
@@ -45,6 +48,7 @@ def nncf_ranges(
                 overflow_fix=nncf.OverflowFix.DISABLE,  # its default halves the first layer's weights for old CPUs
                 disable_bias_correction=not correct_bias,
                 activations_quantization_params=scheme(per_channel=False, mode=QuantizationScheme.ASYMMETRIC),
+                activations_range_estimator_params=estimator,
                 weights_quantization_params=scheme(per_channel=True, mode=QuantizationScheme.SYMMETRIC),
             ),
         )
