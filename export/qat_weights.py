@@ -49,7 +49,8 @@ def find_weights(network: nn.Module, model: onnx.ModelProto, example: torch.Tens
             continue
         layer = node.input[1].rpartition(".")[0]
         if node.input[2] in constants:
-            owners[node.input[2]] = f"{folded.get(layer, layer)}.bias"
+            own = f"{layer}.bias"
+            owners[node.input[2]] = own if own in parameters else f"{folded[layer]}.bias"
     return Weights(owners=owners, folded=folded)
 
 
@@ -87,15 +88,12 @@ def with_weights(network: nn.Module, weights: Weights, values: Mapping[str, Floa
     """A copy of `network` that exports to a graph with `values`.
 
     A folded batch normalisation becomes neutral: weight sqrt(variance + epsilon), mean 0, variance 1, so that folding
-    it again multiplies by exactly 1; its bias is that of the graph. A bias of the layer in front of it becomes 0.
+    it again multiplies by exactly 1; its bias is the graph's, or 0 where the layer in front has a bias to hold that.
     """
     copied = copy.deepcopy(network).eval()
     modules = dict(copied.named_modules())
     with torch.no_grad():
-        for layer, norm in weights.folded.items():
-            bias = modules[layer].bias
-            if bias is not None:
-                bias.zero_()
+        for norm in weights.folded.values():
             _neutralise(modules[norm])
         targets = dict(copied.named_parameters())
         for name, value in values.items():
