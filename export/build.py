@@ -15,6 +15,7 @@ from edgeneuro.data.make_split import make_split
 from edgeneuro.errors import DataError, OutputError, UsageError
 from edgeneuro.export.bundle import make_bundle
 from edgeneuro.export.calibrate import Calibrated, calibrate, calibration_frames
+from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.source import FloatModel, load_source
 from edgeneuro.export.targets import bundle_forms
@@ -51,6 +52,7 @@ def build_engine(
     out: Path,
     *,
     settings: BuildSettings,
+    options: FileOptions = NOTHING_SAID,
     data: DataSet | None = None,
     calibration: DataSet | None = None,
     force: bool = False,
@@ -58,7 +60,7 @@ def build_engine(
 ) -> Manifest:
     """Write the bundle `out`, whole or not at all, and return its manifest.
 
-    source: as `load_source` takes it. data: labelled frames; None opens the set the checkpoint was trained on. Its
+    source, options: as `load_source` takes them. data: labelled frames; None opens the set the checkpoint was trained on. Its
     groups unseen in training and calibration measure accuracy. calibration: frames that fix the ranges; None takes
     them from the data the model was trained on, from groups that are in no test. progress: told the name of each step.
     Raises OutputError, UsageError, DataError, ModelFileError, CheckpointError.
@@ -68,7 +70,7 @@ def build_engine(
         raise OutputError(f"{out}: is a folder, expected the name of a file; give --out {out / 'NAME.edge'}")
     forms = bundle_forms(settings.precision, settings.backends)
     progress("reading the float network")
-    model = load_source(source)
+    model = load_source(source, options)
     data = data if data is not None else _own_data(model)
     split = _split_of(model, data, settings.seed)
     calibrated: Calibrated | None = None
@@ -134,9 +136,14 @@ def _calibration_part(
 
 
 def _test_part(model: FloatModel, data: DataSet | None, split: Split | None) -> DataSet | None:
-    """Labelled frames that neither training nor calibration saw; None where there are no labels."""
-    if data is None or split is None or not data.classes:
+    """Labelled frames that neither training nor calibration saw; None where there are no labels, or nothing to label."""
+    if data is None or split is None or not data.classes or model.task == "tensors":
         return None
+    if data.has_masks != (model.task == "segmentation"):
+        raise DataError(
+            f"{data.name}: has {'masks' if data.has_masks else 'one label a frame'}, {model.name} is a {model.task}; "
+            "give a data set of its task"
+        )
     if model.classes and data.classes != model.classes:
         raise DataError(
             f"{data.name}: has classes {', '.join(data.classes)}, {model.name} tells apart {', '.join(model.classes)}; "
