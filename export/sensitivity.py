@@ -10,25 +10,30 @@ one of them back to float leaves that tensor in INT8 for the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
 from edgeneuro.errors import DataError, ModelFileError, UsageError
-from edgeneuro.export.forms import Form
+from edgeneuro.export.accuracy import AGREEMENT, drop, score
+from edgeneuro.export.forms import ONNXRUNTIME, Form
 from edgeneuro.export.group_testing import Group, find_heaviest, least_budget, worst_case
 from edgeneuro.export.lower import lower
-from edgeneuro.export.outputs import Outputs, relative_error, stacked_outputs
+from edgeneuro.export.outcomes import Baseline, Outcomes
+from edgeneuro.export.outputs import relative_error, stacked_outputs
 from edgeneuro.export.plan import Plan, with_placement
 from edgeneuro.export.targets import open_checked, runs_here
-from edgeneuro.runtime.backends import open_backend
+from edgeneuro.runtime.backends import Backend, open_backend
 from edgeneuro.spec import Feed
 
 TOP = 5
 """Layers looked for unless told otherwise."""
+
+LOWERED = "int8"
+"""The quantised network beside the float one."""
 
 Progress = Callable[[int, int], None]
 """Told how many graphs were run, and how many it will be at most as far as is known."""
@@ -36,14 +41,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class TaskMetric:
-    """What the network is there for, as a score between 0 and 1, larger is better.
-
-    feeds: frames from neither training nor test groups. score: of the outputs for them, frame by frame.
-    """
+    """What the network is there for. name: a metric, or edgeneuro.export.accuracy.AGREEMENT where there are no labels.
+    baseline: the float network's answers to frames of groups that are in no test."""
 
     name: str
-    feeds: Sequence[Feed]
-    score: Callable[[Outputs], float]
+    baseline: Baseline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,8 @@ class Together:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricChange:
-    """The metric of the float network, and what it loses in percentage points: with every placed layer in INT8, and
-    with the most sensitive ones back in float."""
+    """value: of the float network, 0..1; 1 for agreement, which is with itself. What it loses in percentage points: with
+    every placed layer in INT8, and with the most sensitive ones back in float."""
 
     name: str
     frames: int
@@ -198,19 +200,19 @@ def _metric_change(
     bench: _Bench, metric: TaskMetric, nodes: tuple[str, ...], kept: tuple[str, ...], found: tuple[str, ...]
 ) -> tuple[MetricChange, dict[str, float]]:
     """The metric with everything in INT8, with the found layers back in float, and with each of them alone in INT8."""
-    value = metric.score(bench.outputs(None, metric.feeds))
-
-    def drop(part: tuple[str, ...]) -> float:
-        return 100.0 * (value - metric.score(bench.outputs(part, metric.feeds)))
-
+    whole = bench.outcomes(nodes, metric.baseline)
     change = MetricChange(
         name=metric.name,
-        frames=len(metric.feeds),
-        value=value,
-        drop_points=drop(nodes),
-        drop_points_kept=drop(kept),
+        frames=len(metric.baseline.feeds),
+        value=1.0 if metric.name == AGREEMENT else score(whole, metric.baseline.reference, metric.name),
+        drop_points=_drop(whole, metric.name),
+        drop_points_kept=_drop(bench.outcomes(kept, metric.baseline), metric.name),
     )
-    return change, {node: drop((node,)) for node in found}
+    return change, {node: _drop(bench.outcomes((node,), metric.baseline), metric.name) for node in found}
+
+
+def _drop(outcomes: Outcomes, metric: str) -> float:
+    return drop(outcomes, LOWERED, metric).value
 
 
 class _Bench:
@@ -227,12 +229,14 @@ class _Bench:
         self.model, self.plan, self.form, self.feeds, self.progress = model, plan, form, feeds, progress
         self.evaluations = 0
         self.errors: dict[tuple[str, ...], float] = {}
-        self.expected = self.outputs(None, feeds)
+        with closing(open_backend(ONNXRUNTIME, model.SerializeToString(), threads=None)) as backend:
+            self.expected = stacked_outputs(backend, feeds)
 
     def error(self, part: tuple[str, ...]) -> float:
         """Of the outputs with `part`, in graph order, in INT8."""
         if part not in self.errors:
-            error = relative_error(self.outputs(part, self.feeds), self.expected)
+            with self._lowered(part) as backend:
+                error = relative_error(stacked_outputs(backend, self.feeds), self.expected)
             if not np.isfinite(error):
                 raise ModelFileError(
                     f"sensitivity: with {_named(part)} in INT8 on {self.form.name} some outputs are no numbers; "
@@ -241,17 +245,18 @@ class _Bench:
             self.errors[part] = error
         return self.errors[part]
 
-    def outputs(self, part: tuple[str, ...] | None, feeds: Sequence[Feed]) -> Outputs:
-        """For all of `feeds`, with `part` in INT8; None runs the float network."""
-        if part is None:
-            with closing(open_backend("onnxruntime", self.model.SerializeToString(), threads=None)) as backend:
-                return stacked_outputs(backend, feeds)
+    def outcomes(self, part: tuple[str, ...], baseline: Baseline) -> Outcomes:
+        """What the network says with `part` in INT8, beside the float network."""
+        with self._lowered(part) as backend:
+            return baseline.beside({LOWERED: backend})
+
+    @contextmanager
+    def _lowered(self, part: tuple[str, ...]) -> Iterator[Backend]:
         graph = lower(self.model, with_placement(self.plan, self.form.target, part), self.form)
         with closing(open_checked(self.form, graph.SerializeToString())) as backend:
-            outputs = stacked_outputs(backend, feeds)
+            yield backend
         self.evaluations += 1
         self.progress(self.evaluations)
-        return outputs
 
 
 def _named(part: tuple[str, ...]) -> str:

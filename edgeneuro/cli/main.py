@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "benchmark": ("edgeneuro.cli.benchmark:command", "Measure compute, size, latency and accuracy of engines."),
     "inspect": ("edgeneuro.cli.inspect:command", "Show what an .edge file is and promises."),
     "lint": ("edgeneuro.cli.lint:command", "Check a quantised .onnx file against the rules of each target."),
+    "sensitivity": ("edgeneuro.cli.sensitivity:command", "Find the layers that cost most in INT8."),
     "verify": ("edgeneuro.cli.verify:command", "Check an .edge file's hashes and golden outputs on this machine."),
     "doctor": ("edgeneuro.cli.doctor:command", "Say what this machine can build and run."),
     "data": ("edgeneuro.cli.data:app", "List, describe and make data sets."),
