@@ -20,6 +20,7 @@ from edgeneuro.metrics import (
     drop_of,
     mean_interval,
     mean_of_classes,
+    metric_named,
     recall_drops,
     score_drop,
     sensitivity_intervals,
@@ -88,6 +89,14 @@ def score_interval(outcomes: Outcomes, path: str, metric: str) -> Interval:
         return mean_interval(mean_of_classes(_mask_scores(outcomes, metric)[path]), outcomes.groups, rng)
     predicted = outcomes.probabilities[path].argmax(axis=1)
     return bootstrap_interval(metric, outcomes.targets, predicted, outcomes.groups, len(outcomes.classes), rng)
+
+
+def score(outcomes: Outcomes, path: str, metric: str) -> float:
+    """`metric` of one graph, 0..1."""
+    if metric in ("dice", "iou"):
+        return float(mean_of_classes(_mask_scores(outcomes, metric)[path]).mean())
+    predicted = outcomes.probabilities[path].argmax(axis=1)
+    return metric_named(metric)(outcomes.targets, predicted, len(outcomes.classes))
 
 
 def curves(outcomes: Outcomes, path: str) -> Curves:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgeneuro.errors import GateError, UsageError
-from edgeneuro.export.accuracy import AGREEMENT, class_drops, drop, score_interval
+from edgeneuro.export.accuracy import AGREEMENT, class_drops, drop, score
 from edgeneuro.export.outcomes import Outcomes
 from edgeneuro.manifest import ClassDrop, Gate, Interval, Judgement, Verdict
 from edgeneuro.metrics import METRICS, Drop
@@ -128,7 +128,7 @@ def checks(outcomes: Outcomes, margin: Margin, metric: str) -> tuple[Check, ...]
     agreement is checked instead."""
     used = metric if outcomes.labelled else AGREEMENT
     title = TITLES[used] if outcomes.labelled else "agreement with float"
-    limit = margin.of(score_interval(outcomes, outcomes.reference, used).value if outcomes.labelled else 1.0)
+    limit = margin.of(score(outcomes, outcomes.reference, used) if outcomes.labelled else 1.0)
     found: list[Check] = []
     for path in outcomes.others:
         whole = drop(outcomes, path, used)
@@ -160,7 +160,7 @@ def judge(
     """
     levels = [outcomes] if by is None else [outcomes, outcomes.by(by)]
     found = [(level, checks(level, margin, metric)) for level in levels]
-    tests = max(1, sum(len(of_level) for _, of_level in found))
+    tests = sum(len(of_level) for _, of_level in found)
     judgements = tuple(
         _judgement(level, [check for check in of_level if check.graph == path], tests)
         for level, of_level in found
@@ -169,7 +169,7 @@ def judge(
     return Gate(
         asked=margin.asked,
         metric=metric if outcomes.labelled else AGREEMENT,
-        verdict=worst([judgement.verdict for judgement in judgements]),
+        verdict=verdict_of([check for _, of_level in found for check in of_level]),
         data=outcomes.data,
         judgements=judgements,
         kept_float=dict(kept_float or {}),
@@ -196,8 +196,13 @@ def require_pass(gate: Gate, name: str) -> None:
     )
 
 
+def verdict_of(found: Sequence[Check]) -> Verdict:
+    """Of all checks together; pass for none, which is an engine that runs in float."""
+    return worst([check.verdict(len(found)) for check in found])
+
+
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """fail before inconclusive before pass; pass for none, which is an engine that runs in float."""
+    """fail before inconclusive before pass."""
     order: tuple[Verdict, ...] = ("fail", "inconclusive")
     return next((verdict for verdict in order if verdict in verdicts), "pass")
 

@@ -73,18 +73,22 @@ def hold_margin(
     if reason is None:
         return Held(kept_float={}, history=tuple(history))
     ranking = tuple(rank())
-    bad, good, why = 0, 1, {0: reason}
+    bad, good = 0, 1
     while good < len(ranking) and (found := problem(good)) is not None:
-        bad, good, why[good] = good, 2 * good, found
+        bad, good, reason = good, 2 * good, found
     good = min(good, len(ranking))
     while good - bad > 1:
         middle = (bad + good) // 2
         found = problem(middle)
-        bad, good = (bad, middle) if found is None else (middle, good)
-        if found is not None:
-            why[middle] = found
+        if found is None:
+            good = middle
+        else:
+            bad, reason = middle, found
     return Held(
-        kept_float={node: _reason(place, len(ranking), bad, why[bad]) for place, node in enumerate(ranking[:good], 1)},
+        kept_float={
+            node: f"sensitivity rank {place} of {len(ranking)}; with {bad or 'none'} of them in float {reason}"
+            for place, node in enumerate(ranking[:good], 1)
+        },
         history=tuple(history),
         all_float=good == len(ranking),
     )
@@ -94,7 +98,3 @@ def _holds(check: Check) -> bool:
     if check.drop.groups == 0:
         return True  # these frames do not hold the class; the test part may
     return check.drop.value <= check.limit if check.hopeless else check.verdict() == "pass"
-
-
-def _reason(place: int, layers: int, bad: int, why: str) -> str:
-    return f"sensitivity rank {place} of {layers}; with the first {bad} in float {why}"

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -180,6 +181,7 @@ def _costs(score: Metric, confusion: Ints) -> Floats:
     return costs if score.by_class else costs.max(keepdims=True)
 
 
+@lru_cache(maxsize=4096)
 def student_quantile(probability: float, freedom: float) -> float:
     """Of Student's t with `freedom` >= 1, any real number: x = sqrt(freedom) tan(angle), where the angle's density is
     proportional to cos(angle)^(freedom - 1). Within 0.1 % of the exact value."""
