@@ -101,6 +101,7 @@ def _train(
         }
 
     metrics = {"made_from": to_json(run.made_from), "before": scores(network), **trainee.notes} if start else {}
+    network.train()
     learner = Learner(
         network,
         weights=class_weights(frames["training"].targets, dataset.classes),

@@ -17,7 +17,7 @@ from edgeneuro.export.lower import lower
 from edgeneuro.export.onnx_export import INPUT, OUTPUT, export_onnx
 from edgeneuro.export.plan import Plan, with_placement
 from edgeneuro.export.qat_program import lowered_program, program_of, with_corrected_biases
-from edgeneuro.export.qat_weights import Weights, find_weights
+from edgeneuro.export.qat_weights import Weights, check_same_graph, find_weights, with_weights
 from edgeneuro.export.quantizable import quantizable_nodes, tensors_needing_ranges
 from edgeneuro.spec import Float32
 from edgeneuro.training.qat_network import ProgramNetwork
@@ -30,6 +30,7 @@ INT8_FORMS = [name for name, form in FORMS.items() if form.operators and not for
 class Small:
     """STANet with its graph, frames, the smallest and largest value of every tensor, and who owns which weights."""
 
+    network: nn.Module
     graph: onnx.ModelProto
     frames: Float32
     plan: Plan
@@ -50,6 +51,7 @@ def small() -> Small:
     bias = graphs.initializers(graph.graph)[first.input[2]]
     corrected = {first.name: tuple(float(value) + 0.125 for value in bias)}
     return Small(
+        network=network,
         graph=graph,
         frames=frames,
         plan=Plan(method="made up", ranges=ranges, biases=corrected),
@@ -161,6 +163,14 @@ def test_every_weight_of_the_network_gets_a_gradient(small: Small, name: str) ->
     names = rounded.program.parameters
     still = [name for name, gradient in zip(names, gradients, strict=True) if not gradient.abs().sum() > 0]
     assert still == []
+
+
+def test_weights_of_a_whole_stanet_come_back_out_of_the_export(small: Small) -> None:
+    rng = np.random.default_rng(2)
+    constants = graphs.initializers(small.graph.graph)
+    values = {name: rng.standard_normal(constants[name].shape).astype(np.float32) for name in small.weights.owners}
+    again, _ = export_onnx(with_weights(small.network, small.weights, values), channels=1, height=SIDE, width=SIDE)
+    check_same_graph(small.graph, again, values)
 
 
 def test_a_half_precision_form_is_refused(small: Small) -> None:
