@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,9 +41,7 @@ def open_kernel(kernel: Kernel, threads: int) -> Callable[[int], Mapping[str, fl
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    session = ort.InferenceSession(
-        kernel.graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(kernel.graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
     shape = session.get_inputs()[0].shape
     feeds = {"x": np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)}
 
@@ -73,7 +71,7 @@ def _product(rows: int, inner: int, columns: int) -> Kernel:
     return Kernel(graph=_graph("QLinearMatMul", weights, (rows, inner)), macs=rows * weights.size)
 
 
-def _graph(operator: str, weights: np.ndarray, shape: tuple[int, ...], **attributes: object) -> onnx.ModelProto:
+def _graph(operator: str, weights: np.ndarray, shape: tuple[int, ...], **attributes: Any) -> onnx.ModelProto:
     """x, scale, zero point, weights, scale, zero point, scale, zero point -> y, as both operators take them."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
