@@ -1,7 +1,8 @@
 """Graphs run to the letter: what a runtime that is not here would compute from the same file.
 
 With its optimisations off, ONNX Runtime runs QuantizeLinear and DequantizeLinear as ONNX defines them and everything
-between them in float: the arithmetic every faithful INT8 runtime approximates. It is slow, and it is no device: what it
+between them in float: the arithmetic every faithful INT8 runtime approximates. FP16 operators without a kernel for
+processors run in float32, and their results are rounded to FP16, one by one. It is slow, and it is no device: what it
 gives is reported as emulation.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from google.protobuf.message import DecodeError
+from onnx import helper, numpy_helper
 
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export import graph as graphs
@@ -21,7 +23,7 @@ from edgeneuro.spec import Array
 def open_emulated(model: bytes | onnx.ModelProto) -> Backend:
     """The graph behind the shape of a backend, each node run as the file says it, on one thread. Raises BackendError."""
     data = model.SerializeToString() if isinstance(model, onnx.ModelProto) else model
-    return OrtBackend(data, threads=1, optimise=False)
+    return OrtBackend(_with_fp16_rounded(data), threads=1, optimise=False)
 
 
 def saturating_uint8(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -45,6 +47,33 @@ def saturating_uint8(model: onnx.ModelProto) -> onnx.ModelProto:
         node.input.append(graphs.add_constant(copied.graph, f"{node.name}/int8", zero_point.astype(np.int8)))
     del copied.graph.value_info[:]
     return copied
+
+
+def _with_fp16_rounded(data: bytes) -> bytes:
+    """Two Identity nodes behind every node of a graph with FP16, so that its result really passes through that type.
+
+    Without, ONNX Runtime stays in float32 from one operator without an FP16 kernel to the next, over a lone Identity and
+    over Casts too, and nothing ever overflows.
+    """
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError:
+        return data  # for the backend to refuse
+    graph = model.graph
+    if not any(_speaks_fp16(node) for node in graph.node):
+        return data
+    for node in list(graph.node):
+        for position, name in enumerate(node.output):
+            if name:
+                node.output[position] = f"{name}/computed"
+                graph.node.append(helper.make_node("Identity", [f"{name}/computed"], [f"{name}/rounded"]))
+                graph.node.append(helper.make_node("Identity", [f"{name}/rounded"], [name]))
+    graphs.sort_nodes(graph)
+    return bytes(model.SerializeToString())
+
+
+def _speaks_fp16(node: onnx.NodeProto) -> bool:
+    return node.op_type == "Cast" and graphs.attribute(node, "to") == onnx.TensorProto.FLOAT16
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeneuro.errors import BackendError
 from edgeneuro.runtime import onnx_wire
 from edgeneuro.runtime.backends import open_backend
-from edgeneuro.runtime.onnx_wire import has_outside_weights
+from edgeneuro.runtime.onnx_wire import has_outside_weights, standard_nodes
 from tests.runtime.bundles import tiny_onnx
 
 
@@ -102,3 +102,16 @@ def test_any_bytes_are_judged_or_refused_as_not_protobuf(data: bytes) -> None:
 def test_bytes_that_are_no_model_are_refused_by_the_backend() -> None:
     with pytest.raises(BackendError, match="not ONNX"):
         open_backend("onnxruntime", b"\xff" * 40, threads=1)
+
+
+def test_nodes_are_read_as_onnx_reads_them() -> None:
+    model = onnx.load_model_from_string(tiny_onnx())
+    model.graph.node[0].name = "pool"
+    model.graph.node.append(helper.make_node("Own", ["logits"], ["other"], domain="somewhere"))
+    nodes = standard_nodes(model.SerializeToString())
+    assert [(node.name, node.operator, node.inputs, node.attributes) for node in nodes] == [
+        (node.name, node.op_type, tuple(node.input), tuple(item.name for item in node.attribute))
+        for node in model.graph.node[:-1]
+    ]
+    assert nodes[0].name == "pool"
+    assert nodes[2].attributes == ("transB",)
