@@ -43,13 +43,14 @@ CLASSES = {"2 equal": (0.5, 0.5), "3 unequal": (0.15, 0.35, 0.5)}
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One simulated world. drop: true, of balanced accuracy, points. gains: share of the changes that are gains.
+    """One simulated world. margin: asked for, points. drop: true, of balanced accuracy, points. gains: share of the changes that are gains.
     correlation: of changes within a group. smallest: all of the drop in the class with fewest groups."""
 
     frames: str
     classes: str
     groups: int
     drop: float
+    margin: float = MARGIN
     gains: float = 0.0
     correlation: float = CORRELATION
     smallest: bool = False
@@ -126,10 +127,10 @@ def _outcomes(
     )
 
 
-def error_rates(case: Case, *, margin: float, repeats: int, seed: int, bootstrap: bool) -> Rates:
+def error_rates(case: Case, *, repeats: int, seed: int, bootstrap: bool) -> Rates:
     """Judge `repeats` draws of `case`."""
     rng = np.random.default_rng(seed)
-    asked = Margin(asked=f"{margin:g}", points=margin)
+    asked = Margin(asked=f"{case.margin:g}", points=case.margin)
     worlds = outcomes_of(case, rng)
     drops, gates, fooled = [], [], 0
     for _ in range(repeats):
@@ -137,7 +138,7 @@ def error_rates(case: Case, *, margin: float, repeats: int, seed: int, bootstrap
         found = checks(outcomes, asked, "balanced_accuracy")
         drops.append(found[0].verdict())
         gates.append(verdict_of(found))
-        fooled += bool(bootstrap and _bootstrap_high(outcomes, rng) <= margin)
+        fooled += bool(bootstrap and _bootstrap_high(outcomes, rng) <= case.margin)
     return Rates(
         drop_passes=drops.count("pass") / repeats,
         drop_fails=drops.count("fail") / repeats,
@@ -174,6 +175,17 @@ def cases() -> list[tuple[str, Case]]:
         ):
             case = Case(frames=frames, classes=classes, groups=groups, drop=MARGIN, **options)
             found.append(("at the margin", case))
+        for margin in (1.0, 10.0):
+            for frames, correlation in (("1", 0.0), ("5 to 40", CORRELATION), ("60", CORRELATION)):
+                case = Case(
+                    frames=frames,
+                    classes="2 equal",
+                    groups=groups,
+                    drop=margin,
+                    margin=margin,
+                    correlation=correlation,
+                )
+                found.append(("at the margin", case))
         for kind, drop in (("inside", 0.0), ("inside", MARGIN / 3), ("outside", 2 * MARGIN), ("outside", 4 * MARGIN)):
             found.append((kind, Case(frames="5 to 40", classes="2 equal", groups=groups, drop=drop)))
     return found
@@ -187,6 +199,7 @@ def row_of(kind: str, case: Case, rates: Rates) -> dict[str, Any]:
 
     changes = f"{100 * case.gains:.0f} % gains" if case.drop else "1 % of frames, half of them gains"
     return {
+        "margin": case.margin,
         "true drop": f"{case.drop:g}, {kind}",
         "groups": case.groups,
         "frames": case.frames,
@@ -206,7 +219,7 @@ def simulate(repeats: int, seed: int) -> None:
     wrong_fails = fooled = 0.0
     for number, (kind, case) in enumerate(cases()):
         at = kind == "at the margin"
-        rates = error_rates(case, margin=MARGIN, repeats=repeats, seed=seed + number, bootstrap=at)
+        rates = error_rates(case, repeats=repeats, seed=seed + number, bootstrap=at)
         rows.append(row_of(kind, case, rates))
         if at:
             claimed = case.correlation <= CORRELATION
@@ -229,6 +242,7 @@ def simulate(repeats: int, seed: int) -> None:
         title="How often the accuracy gate is wrong",
         rows=rows,
         columns={
+            "margin": "margin, points",
             "true drop": "true drop, points",
             "groups": "groups",
             "frames": "frames a group",
@@ -243,7 +257,7 @@ def simulate(repeats: int, seed: int) -> None:
         context={
             "script": f"python -m edgeneuro.benchmarks.gate_error_rates --repeats {repeats} --seed {seed}",
             "data": "simulated, no frames",
-            "margin": f"{MARGIN:g} points of balanced accuracy",
+            "metric": "balanced accuracy",
             "repetitions": repeats,
             "Monte-Carlo error": f"a rate of 5 % is known to {196 * np.sqrt(0.05 * 0.95 / repeats):.1f} points, 95 %",
             "notes": notes,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeneuro.data.sample import Sample
 from edgeneuro.errors import DataError
-from edgeneuro.manifest import Interval
+from edgeneuro.manifest import Curves, Interval
 from edgeneuro.metrics import (
     METRICS,
     Exams,
@@ -19,6 +19,7 @@ from edgeneuro.metrics import (
     agreement_interval,
     bootstrap_interval,
     confusion_matrix,
+    curves_of,
     drop_interval,
     recall_intervals,
 )
@@ -32,7 +33,7 @@ class Scores:
     """Of one graph (or method) at one level.
 
     metrics: name in edgeneuro.metrics -> 0..1. recall: class -> 0..1, None for a class without frames.
-    confusion: rows true, columns predicted. drop_points, agreement: paired against the reference graph, None for
+    confusion: rows true, columns predicted. curves: what depends on the probabilities. drop_points, agreement: paired against the reference graph, None for
     the reference itself.
     """
 
@@ -40,6 +41,7 @@ class Scores:
     metrics: Mapping[str, Interval]
     recall: Mapping[str, Interval | None]
     confusion: tuple[tuple[int, ...], ...]
+    curves: Curves
     drop_points: Mapping[str, Interval] | None = None
     agreement: Interval | None = None
 
@@ -98,11 +100,11 @@ def _level(
     unit: str,
     seed: int,
 ) -> Level:
-    predicted = {name: np.argmax(table, axis=1) for name, table in tables.items()}
-    reference = next(iter(predicted))
+    reference, *_ = tables
+    expected = np.argmax(tables[reference], axis=1)
     graphs = tuple(
-        _scores(name, targets, guess, predicted[reference] if name != reference else None, groups, classes, seed)
-        for name, guess in predicted.items()
+        _scores(name, targets, table, None if name == reference else expected, groups, classes, seed)
+        for name, table in tables.items()
     )
     return Level(unit=unit, units=len(targets), groups=len(set(groups)), graphs=graphs)
 
@@ -110,7 +112,7 @@ def _level(
 def _scores(
     name: str,
     targets: NDArray[np.int64],
-    predicted: NDArray[np.int64],
+    table: Probabilities,
     reference: NDArray[np.int64] | None,
     groups: Sequence[str],
     classes: Sequence[str],
@@ -118,6 +120,7 @@ def _scores(
 ) -> Scores:
     """Every interval starts from a fresh generator, so that all graphs and metrics see the same resamples."""
     n = len(classes)
+    predicted = np.argmax(table, axis=1)
 
     def rng() -> np.random.Generator:
         return np.random.default_rng(seed)
@@ -128,6 +131,7 @@ def _scores(
         metrics={key: bootstrap_interval(key, targets, predicted, groups, n, rng()) for key in METRICS},
         recall=dict(zip(classes, recall, strict=True)),
         confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(targets, predicted, n)),
+        curves=curves_of(table, targets, groups, classes, seed),
         drop_points=None
         if reference is None
         else {key: drop_interval(key, targets, reference, predicted, groups, n) for key in METRICS},

@@ -14,16 +14,14 @@ from edgeneuro.manifest import Accuracy, Curves, Interval
 from edgeneuro.metrics import (
     METRICS,
     Drop,
-    auc_interval,
     bootstrap_interval,
-    calibration_error,
+    curves_of,
     drop_of,
     mean_interval,
     mean_of_classes,
     metric_named,
     recall_drops,
     score_drop,
-    sensitivity_intervals,
 )
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.backends import Backend
@@ -54,7 +52,7 @@ def accuracy_of(outcomes: Outcomes, *, metric: str, protocol: Literal["grouped",
         drop_points={path: drop(outcomes, path, metric).interval() for path in outcomes.others},
         agreement={path: float(outcomes.agreement[path].mean()) for path in outcomes.others},
         others={name: {path: score_interval(outcomes, path, name) for path in graphs} for name in others},
-        curves={path: curves(outcomes, path) for path in graphs} if outcomes.task == "classification" else {},
+        curves=_curves(outcomes),
     )
 
 
@@ -82,9 +80,9 @@ def measure_accuracy(
     return accuracy_of(baseline.beside(others), metric=metric, protocol=protocol)
 
 
-def score_interval(outcomes: Outcomes, path: str, metric: str) -> Interval:
-    """`metric` of one graph, 0..1, with its interval."""
-    rng = np.random.default_rng(SEED)
+def score_interval(outcomes: Outcomes, path: str, metric: str, seed: int = SEED) -> Interval:
+    """`metric` of one graph, 0..1, with its interval. seed: of the resamples."""
+    rng = np.random.default_rng(seed)
     if metric in ("dice", "iou"):
         return mean_interval(mean_of_classes(_mask_scores(outcomes, metric)[path]), outcomes.groups, rng)
     predicted = outcomes.probabilities[path].argmax(axis=1)
@@ -97,17 +95,6 @@ def score(outcomes: Outcomes, path: str, metric: str) -> float:
         return float(mean_of_classes(_mask_scores(outcomes, metric)[path]).mean())
     predicted = outcomes.probabilities[path].argmax(axis=1)
     return metric_named(metric)(outcomes.targets, predicted, len(outcomes.classes))
-
-
-def curves(outcomes: Outcomes, path: str) -> Curves:
-    """Of one graph of a classifier."""
-    table, targets, groups = outcomes.probabilities[path], outcomes.targets, outcomes.groups
-    found = sensitivity_intervals(table, targets, groups, np.random.default_rng(SEED))
-    return Curves(
-        auc=auc_interval(table, targets, groups, np.random.default_rng(SEED)),
-        sensitivity=dict(zip(outcomes.classes, found, strict=True)),
-        calibration_error=calibration_error(table, targets),
-    )
 
 
 def drop(outcomes: Outcomes, path: str, metric: str) -> Drop:
@@ -145,6 +132,20 @@ def class_drops(outcomes: Outcomes, path: str, metric: str) -> dict[str, tuple[i
         groups = [outcomes.samples[i].group for i in rows]
         found[name] = (len(rows), score_drop(*pair, groups) if groups else UNKNOWN)
     return found
+
+
+def agreement(outcomes: Outcomes, path: str) -> Interval:
+    """Of graph `path` with the reference graph, 0..1, mean over the units."""
+    lost = drop(outcomes, path, AGREEMENT).interval()
+    high = min(1.0, 1.0 - lost.low / 100.0)
+    return Interval(value=1.0 - lost.value / 100.0, low=1.0 - lost.high / 100.0, high=high)
+
+
+def _curves(outcomes: Outcomes) -> dict[str, Curves]:
+    if outcomes.task != "classification":
+        return {}
+    common = (outcomes.targets, outcomes.groups, outcomes.classes, SEED)
+    return {path: curves_of(table, *common) for path, table in outcomes.probabilities.items()}
 
 
 def _metrics(outcomes: Outcomes) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -97,6 +96,66 @@ class Outcomes:
         )
 
 
+class Collector:
+    """Takes every graph's answer frame by frame and keeps what scores need, so that no mask outlives its frame."""
+
+    def __init__(self, task: Task, data: DataSet, classes: Sequence[str], graphs: Sequence[str]) -> None:
+        """graphs: the reference first."""
+        self._task, self._data, self._classes, self._graphs = task, data, tuple(classes), tuple(graphs)
+        self._samples: list[Sample] = []
+        self._probabilities: dict[str, list[Array]] = {path: [] for path in graphs}
+        self._agreement: dict[str, list[float]] = {path: [] for path in graphs}
+        self._masks: dict[str, list[MaskScores]] = {path: [] for path in graphs}
+
+    def add(self, sample: Sample, answers: Mapping[str, Answer]) -> None:
+        """answers: of each graph to `sample`. Raises FrameError, DataError, ShapeError for its mask."""
+        self._samples.append(sample)
+        expected = answers[self._graphs[0]]
+        truth = self._data.mask(sample) if self._task == "segmentation" and self._data.has_masks else None
+        for path, found in answers.items():
+            if self._task == "classification":
+                self._probabilities[path].append(found["probabilities"])
+            elif self._task == "segmentation":
+                self._agreement[path].append(self._overlap(expected["mask"], found["mask"]))
+            else:
+                self._agreement[path].append(_closeness(found, expected))
+            if truth is not None:
+                own = resized(found["mask"], truth.shape)
+                self._masks[path].append(mask_scores(truth, own, len(self._classes)))
+
+    def outcomes(self) -> Outcomes:
+        """Of all frames added so far, at least one."""
+        reference = self._graphs[0]
+        data = self._data.subset(self._samples)
+        agreement = {path: np.array(values) for path, values in self._agreement.items()}
+        bare = Outcomes(
+            task=self._task,
+            unit=FRAME,
+            data=DataIdentity.of(data),
+            samples=data.samples,
+            classes=self._classes,
+            reference=reference,
+            labelled=False,
+            agreement=agreement,
+        )
+        if self._task == "classification":
+            labelled = all(sample.target is not None for sample in self._samples)
+            tables = {path: np.stack(rows) for path, rows in self._probabilities.items()}
+            return replace(bare, labelled=labelled, probabilities=tables, agreement=_same_class(tables, reference))
+        if self._task == "tensors" or not data.has_masks:
+            return bare
+        return replace(
+            bare,
+            labelled=True,
+            dice={path: np.stack([one.dice for one in rows]) for path, rows in self._masks.items()},
+            iou={path: np.stack([one.iou for one in rows]) for path, rows in self._masks.items()},
+            present=np.stack([one.present for one in self._masks[reference]]),
+        )
+
+    def _overlap(self, expected: Array, found: Array) -> float:
+        return float(mean_of_classes(mask_scores(expected, found, len(self._classes)).dice))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
     """The float graph's answers to some frames, kept so that other graphs can be run beside it one after the other.
@@ -132,54 +191,11 @@ class Baseline:
 
     def beside(self, backends: Mapping[str, Backend]) -> Outcomes:
         """Run `backends`, member path -> graph, on the same frames. Raises DataError, ShapeError, FrameError."""
-        answers = {
-            self.reference: self.answers,
-            **{
-                path: tuple(answer(backend, feed, self.task) for feed in self.feeds)
-                for path, backend in backends.items()
-            },
-        }
-        common: dict[str, Any] = {
-            "task": self.task,
-            "unit": FRAME,
-            "data": DataIdentity.of(self.data),
-            "samples": self.data.samples,
-            "classes": self.classes,
-            "reference": self.reference,
-        }
-        if self.task == "classification":
-            labelled = all(sample.target is not None for sample in self.data.samples)
-            tables = {path: np.stack([one["probabilities"] for one in row]) for path, row in answers.items()}
-            agreement = _same_class(tables, self.reference)
-            return Outcomes(**common, labelled=labelled, probabilities=tables, agreement=agreement)
-        if self.task == "segmentation":
-            return self._segmented(answers, common)
-        agreement = {path: np.array(list(map(_closeness, row, self.answers))) for path, row in answers.items()}
-        return Outcomes(**common, labelled=False, agreement=agreement)
-
-    def _segmented(self, answers: Mapping[str, Sequence[Answer]], common: Mapping[str, Any]) -> Outcomes:
-        count = len(self.classes)
-        agreement = {
-            path: np.array(
-                [float(mean_of_classes(mask_scores(ours["mask"], one["mask"], count).dice)) for one, ours in pairs]
-            )
-            for path, pairs in ((path, list(zip(row, self.answers, strict=True))) for path, row in answers.items())
-        }
-        if not self.data.has_masks:
-            return Outcomes(**common, labelled=False, agreement=agreement)
-        scores: dict[str, list[MaskScores]] = {path: [] for path in answers}
-        for i, sample in enumerate(self.data.samples):
-            truth = self.data.mask(sample)
-            for path, row in answers.items():
-                scores[path].append(mask_scores(truth, resized(row[i]["mask"], truth.shape), count))
-        return Outcomes(
-            **common,
-            labelled=True,
-            agreement=agreement,
-            dice={path: np.stack([one.dice for one in row]) for path, row in scores.items()},
-            iou={path: np.stack([one.iou for one in row]) for path, row in scores.items()},
-            present=np.stack([one.present for one in scores[self.reference]]),
-        )
+        collected = Collector(self.task, self.data, self.classes, (self.reference, *backends))
+        for sample, feed, expected in zip(self.data.samples, self.feeds, self.answers, strict=True):
+            found = {path: answer(backend, feed, self.task) for path, backend in backends.items()}
+            collected.add(sample, {self.reference: expected, **found})
+        return collected.outcomes()
 
 
 def answer(backend: Backend, feed: Feed, task: Task) -> Answer:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeneuro.errors import DataError
-from edgeneuro.manifest import Interval
+from edgeneuro.manifest import Curves, Interval
 from edgeneuro.metrics.confusion import Floats, Ints, mean_of_defined
 from edgeneuro.metrics.resample import RESAMPLES, group_numbers, group_weights, percentile_interval
 
@@ -98,6 +98,18 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
     gaps = np.bincount(bins, right - confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+def curves_of(
+    probabilities: ArrayLike, targets: ArrayLike, groups: Sequence[str], classes: Sequence[str], seed: int
+) -> Curves:
+    """All of the above of one graph. classes: their names. seed: of the resamples."""
+    found = sensitivity_intervals(probabilities, targets, groups, np.random.default_rng(seed))
+    return Curves(
+        auc=auc_interval(probabilities, targets, groups, np.random.default_rng(seed)),
+        sensitivity=dict(zip(classes, found, strict=True)),
+        calibration_error=calibration_error(probabilities, targets),
+    )
 
 
 def _areas(table: Floats, labels: Ints, weights: Floats) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeneuro.benchmarks.gate_error_rates import Case, error_rates
+from edgeneuro.benchmarks.gate_error_rates import Case, Rates, error_rates
 from edgeneuro.errors import GateError, UsageError
 from edgeneuro.export.gate import checks, guard_points, judge, parse_margin, require_pass
 from edgeneuro.export.outcomes import Outcomes
@@ -215,8 +215,8 @@ def test_the_record_survives_the_manifest() -> None:
 def test_at_a_true_drop_equal_to_the_margin_it_passes_and_fails_at_most_one_time_in_twenty(
     groups: int, correlation: float
 ) -> None:
-    case = Case(frames="5 to 40", classes="2 equal", groups=groups, drop=5.0, correlation=correlation)
-    rates = error_rates(case, margin=5.0, repeats=400, seed=3, bootstrap=groups == 20)
+    case = Case(frames="5 to 40", classes="2 equal", groups=groups, margin=5.0, drop=5.0, correlation=correlation)
+    rates = error_rates(case, repeats=400, seed=3, bootstrap=groups == 20)
     assert rates.drop_passes <= 0.05 + 0.022  # two standard errors of 400 repetitions
     assert rates.drop_fails <= 0.05 + 0.022
     assert rates.passes <= rates.drop_passes
@@ -225,15 +225,10 @@ def test_at_a_true_drop_equal_to_the_margin_it_passes_and_fails_at_most_one_time
 
 
 def test_far_inside_it_passes_and_far_outside_it_fails() -> None:
-    inside = error_rates(
-        Case(frames="5 to 40", classes="2 equal", groups=120, drop=0.0), margin=5.0, repeats=30, seed=1, bootstrap=False
-    )
-    outside = error_rates(
-        Case(frames="5 to 40", classes="2 equal", groups=120, drop=15.0),
-        margin=5.0,
-        repeats=30,
-        seed=1,
-        bootstrap=False,
-    )
+    def rates(drop: float) -> Rates:
+        case = Case(frames="5 to 40", classes="2 equal", groups=120, margin=5.0, drop=drop)
+        return error_rates(case, repeats=30, seed=1, bootstrap=False)
+
+    inside, outside = rates(0.0), rates(15.0)
     assert inside.passes > 0.9 and inside.fails == 0.0
     assert outside.fails > 0.9 and outside.passes == 0.0
