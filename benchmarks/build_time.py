@@ -50,7 +50,7 @@ def main(
         seconds = [build_seconds(source, data, engine) for _ in range(runs)]
         manifest = read_bundle(engine).manifest
     median = statistics.median(seconds)
-    size = manifest.preprocess
+    size = manifest.frame_preprocess
     row = {
         "model": manifest.model,
         "input": f"{size.channels} x {size.height} x {size.width}",

@@ -71,7 +71,7 @@ def candidates(engine: Path, manifest: Manifest, folder: Path, threads: int) -> 
     cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 256, (768, 1024), np.uint8))
     chosen, _ = choose_graph(manifest, None, str(engine))
     graph.write_bytes(read_bundle(engine).members[chosen.path])
-    shape = manifest.preprocess
+    shape = manifest.frame_preprocess
     bare = {"model": str(graph), "image": str(image), "threads": threads, "frames": FRAMES}
     bare |= {"height": shape.height, "width": shape.width, "max_value": shape.max_value}
     bare |= {"mean": shape.mean, "std": shape.std}
@@ -100,9 +100,9 @@ def main(
 ) -> None:
     """Start the processes in turn and write the result."""
     manifest, load = read_bundle(engine).manifest, load_average()
-    if manifest.preprocess.channels != 1:
+    if manifest.frame_preprocess.channels != 1:
         raise InputError(
-            f"{engine}: takes {manifest.preprocess.channels} channels, expected 1; the bare script reads grey"
+            f"{engine}: takes {manifest.frame_preprocess.channels} channels, expected 1; the bare script reads grey"
         )
     with open_engine(engine) as opened:
         used = opened.graph

@@ -157,7 +157,7 @@ def _report(
 ) -> EngineReport:
     members = {name: len(data) for name, data in read_bundle(path).members.items()}
     manifest = next(iter(engines.values())).manifest
-    size = manifest.preprocess
+    size = manifest.frame_preprocess
     float_times = times.get("fp32")
 
     def graph(precision: str) -> GraphReport:

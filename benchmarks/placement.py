@@ -37,7 +37,7 @@ def main(engine: Annotated[Path, typer.Argument(help="An .edge file built with -
         },
         context={
             "script": f"python -m edgeneuro.benchmarks.placement {engine.name}",
-            "model": f"{manifest.model}, {manifest.preprocess.height} x {manifest.preprocess.width} px",
+            "model": f"{manifest.model}, {manifest.frame_preprocess.height} x {manifest.frame_preprocess.width} px",
             "ranges": plan.method,
             "chosen": [note for note in manifest.notes if note.startswith("placement:")],
             "notes": [

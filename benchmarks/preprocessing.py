@@ -60,7 +60,7 @@ def main(
 ) -> None:
     """Time each kind of frame and write the result."""
     cv2.setNumThreads(threads)
-    preprocess = Preprocess(height=224, width=224) if engine is None else read_bundle(engine).manifest.preprocess
+    preprocess = Preprocess(height=224, width=224) if engine is None else read_bundle(engine).manifest.frame_preprocess
     rng, load = np.random.default_rng(seed), load_average()
     candidates = {kind: timed(preprocess, frame) for kind, frame in frames(rng).items()}
     times = interleave(candidates, rounds=rounds, warm_up=max(10, rounds // 10), rng=rng)

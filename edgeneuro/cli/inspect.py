@@ -53,21 +53,16 @@ def show(path: Path, bundle: Bundle) -> None:
 
 def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
     """What people read: name, value. size_bytes: of the whole file."""
-    shape = manifest.preprocess
-    colour = "grey" if shape.channels == 1 else "RGB"
-    yield "model", f"{manifest.model}, {manifest.task} into {', '.join(manifest.classes)}"
+    into = f" into {', '.join(manifest.classes)}" if manifest.classes else ""
+    yield "model", f"{manifest.model}, {manifest.task}{into}"
     yield "precision", manifest.precision
-    yield (
-        "frame",
-        f"{shape.height} x {shape.width} px, {colour}, {shape.bit_depth} bit (other sizes are resized)",
-    )
+    yield from _inputs(manifest)
     yield "compute", f"{manifest.compute.params:,} parameters, {manifest.compute.macs:,} multiply-accumulates a frame"
     yield "size", f"{size_bytes:,} bytes"
     yield "trained on", "unknown" if manifest.trained_on is None else _data(manifest.trained_on)
     if manifest.calibration is not None:
         seen = manifest.calibration
-        depths = " and ".join(map(str, seen.bit_depths))
-        yield "calibrated", f"{seen.method} on {_data(seen.data)}, {_sides(seen)} px, {depths} bit"
+        yield "calibrated", f"{seen.method} on {_data(seen.data)}{_sizes(seen)}"
     if manifest.split is not None:
         yield from _split(manifest.split)
     if manifest.accuracy is not None:
@@ -82,10 +77,30 @@ def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
         yield "note", note
 
 
-def _sides(seen: Calibration) -> str:
-    if seen.smallest_side_px == seen.largest_side_px:
-        return f"sides {seen.largest_side_px}"
-    return f"sides {seen.smallest_side_px} to {seen.largest_side_px}"
+def _inputs(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What one inference takes: a frame, or arrays by name."""
+    shape = manifest.preprocess
+    if shape is None:
+        for spec in manifest.inputs:
+            sizes = " x ".join(
+                axis if size == -1 else str(size) for size, axis in zip(spec.shape, spec.axes, strict=True)
+            )
+            yield "input", f"{spec.name}: {spec.dtype}, {sizes or 'one number'}"
+        return
+    colour = "grey" if shape.channels == 1 else "RGB"
+    yield (
+        "frame",
+        f"{shape.height} x {shape.width} px, {colour}, {shape.bit_depth} bit (other sizes are resized)",
+    )
+
+
+def _sizes(seen: Calibration) -> str:
+    """Sides and bit depths of the calibration frames; arrays have neither."""
+    if not seen.bit_depths:
+        return ""
+    one = seen.smallest_side_px == seen.largest_side_px
+    sides = f"sides {seen.largest_side_px}" if one else f"sides {seen.smallest_side_px} to {seen.largest_side_px}"
+    return f", {sides} px, {' and '.join(map(str, seen.bit_depths))} bit"
 
 
 def _split(split: Split) -> Iterator[tuple[str, str]]:
