@@ -12,26 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
 from edgeneuro.data import DataSet
 from edgeneuro.errors import CheckpointError, UsageError
 from edgeneuro.export.calibrate import calibrate, calibration_frames
 from edgeneuro.export.forms import ONNXRUNTIME, TARGETS, Form, forms_for
-from edgeneuro.export.onnx_export import export_onnx
 from edgeneuro.export.placement_rules import placement_by_rule
 from edgeneuro.export.plan import Plan, with_placement
-from edgeneuro.export.qat_program import lowered_program, program_of, with_corrected_biases
-from edgeneuro.export.qat_weights import Weights, check_same_graph, find_weights, with_weights
+from edgeneuro.export.qat_trainee import float_trainee, rounded_trainee
 from edgeneuro.export.source import FloatModel, load_source
 from edgeneuro.export.targets import runs_here
 from edgeneuro.files import write_bytes
-from edgeneuro.preprocess import Preprocess
-from edgeneuro.training.checkpoint import MODEL, MadeFrom, load_model, read_config, read_ranges, read_split
+from edgeneuro.training.checkpoint import MODEL, MadeFrom, load_model, read_config, read_split
 from edgeneuro.training.fit import TrainResult, train
 from edgeneuro.training.keeper import OnProgress
-from edgeneuro.training.qat_network import ProgramNetwork
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.start import Start, Trainee
 
@@ -131,14 +125,15 @@ def _train_settings(checkpoint: Path, settings: QatSettings) -> TrainSettings:
         fold=config.fold,
         seed=settings.seed,
         epochs=settings.epochs,
-        patience=settings.patience or settings.epochs,
-        batch_size=settings.batch_size or config.batch_size,
+        patience=settings.epochs if settings.patience is None else settings.patience,
+        batch_size=config.batch_size if settings.batch_size is None else settings.batch_size,
         image_size=config.preprocess.height,
         learning_rate=settings.learning_rate,
         options=config.options,
     )
-    rate = settings.learning_rate or LEARNING_RATE_SHARE * plain.entry.learning_rate
-    return replace(plain, learning_rate=rate)
+    if settings.learning_rate is not None:
+        return plain
+    return replace(plain, learning_rate=LEARNING_RATE_SHARE * plain.entry.learning_rate)
 
 
 class _Preparation:
@@ -155,35 +150,17 @@ class _Preparation:
         _refuse_other_data(self.checkpoint, training)
         source = load_source(str(self.checkpoint))
         network = load_model(self.checkpoint)
-        size = read_config(self.checkpoint).preprocess
-        weights = find_weights(network, source.graph, torch.zeros(1, size.channels, size.height, size.width))
-        trainee = _Written(source=source, network=network, weights=weights, preprocess=size)
         if self.settings.target is None:
-            return Trainee(network=ProgramNetwork(program_of(source.graph, weights.owners)), finish=trainee.finish)
+            return float_trainee(network, source.graph)
         form = form_to_train(self.settings.target)
-        plan = self._plan(source, training, form, kept)
-        graph, unbiased = with_corrected_biases(source.graph, plan)
-        return Trainee(
-            network=ProgramNetwork(lowered_program(graph, unbiased, form, weights.owners)),
-            finish=replace(trainee, ranges=_trained_plan(plan).to_bytes()).finish,
-            notes={
-                "quantised": {
-                    "form": form.name,
-                    "nodes": list(plan.placement[form.target]),
-                    "ranges": plan.method,
-                }
-            },
-        )
+        return rounded_trainee(network, source.graph, self._plan(source, training, form, kept), form)
 
     def _plan(self, source: FloatModel, training: DataSet, form: Form, kept: Path) -> Plan:
         """Ranges and placement; those of an interrupted run where it left them."""
         file = kept / f"plan-{read_config(self.checkpoint).files[MODEL][:12]}-{form.name}.json"
         if file.exists():
             return Plan.from_bytes(file.read_bytes())
-        recorded = self.settings.plan
-        own = read_ranges(self.checkpoint)
-        if recorded is None and own is not None:
-            recorded = Plan.from_bytes(own)
+        recorded = self.settings.plan if self.settings.plan is not None else source.plan
         chosen, _ = calibration_frames(
             training, None, self.settings.calibration_frames, np.random.default_rng(self.settings.seed)
         )
@@ -200,10 +177,6 @@ class _Preparation:
         if not plan.placement.get(form.target):
             self.step(f"training every layer that could run in INT8 on {form.target}: none is faster on this machine")
             plan = with_placement(plan, form.target, placement_by_rule(source.graph, form)[0])
-        if not plan.placement[form.target]:
-            raise UsageError(
-                f"{self.checkpoint}: has no layer that could run in INT8 on {form.target}; nothing to train"
-            )
         write_bytes(file, plan.to_bytes())
         return plan
 
@@ -223,29 +196,3 @@ def _refuse_other_data(checkpoint: Path, training: DataSet) -> None:
             f"{checkpoint}: was trained on {expected.frames} frames of {expected.groups} groups, {training.name} has "
             f"{len(training)} of {groups} in the same split; give the same data with --data"
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Written:
-    """Writes trained weights back into the torch network. ranges: content of ranges.json, None when trained in float."""
-
-    source: FloatModel
-    network: nn.Module
-    weights: Weights
-    preprocess: Preprocess
-    ranges: bytes | None = None
-
-    def finish(self, trained: nn.Module) -> tuple[nn.Module, bytes | None]:
-        """The network of the model table that exports to what was trained, checked by exporting it."""
-        assert isinstance(trained, ProgramNetwork)
-        values = trained.trained()
-        stored = with_weights(self.network, self.weights, values)
-        size = self.preprocess
-        exported, _ = export_onnx(stored, channels=size.channels, height=size.height, width=size.width)
-        check_same_graph(self.source.graph, exported, values)
-        return stored, self.ranges
-
-
-def _trained_plan(plan: Plan) -> Plan:
-    """The ranges alone: bias corrections are part of the weights now, and placement is measured where it is built."""
-    return Plan(method=f"trained with quantisation; {plan.method}", ranges=plan.ranges, biases={})

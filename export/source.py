@@ -14,6 +14,7 @@ from edgeneuro.data.split import Split
 from edgeneuro.errors import InputError, ModelFileError, UsageError
 from edgeneuro.export.compute import multiply_accumulates, parameters
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
+from edgeneuro.export.plan import Plan
 from edgeneuro.export.specs import input_specs
 from edgeneuro.feeds import make_feed
 from edgeneuro.files import sha256
@@ -29,7 +30,8 @@ class FloatModel:
 
     data: what edgeneuro.data.open_data takes to find the training data on this machine, None where unknown; it stays
     out of the bundle. classes: empty where the source does not name them. preprocess: None for a network that takes
-    arrays. provenance: for the manifest. notes: what was changed in a foreign file.
+    arrays. provenance: for the manifest. notes: what was changed in a foreign file. plan: the ranges that a checkpoint
+    was trained with, to be used in place of calibration; None where it was trained in float.
     """
 
     name: str
@@ -41,6 +43,7 @@ class FloatModel:
     provenance: Mapping[str, str]
     task: Task = "classification"
     notes: tuple[str, ...] = ()
+    plan: Plan | None = None
     trained_on: DataIdentity | None = None
     split: Split | None = None
     data: str | None = None
@@ -106,9 +109,9 @@ def load_source(source: str, options: FileOptions = NOTHING_SAID) -> FloatModel:
 
 def _from_checkpoint(folder: Path) -> FloatModel:
     from edgeneuro.export.onnx_export import export_onnx, largest_difference
-    from edgeneuro.training.checkpoint import load_model, read_config, read_split
+    from edgeneuro.training.checkpoint import load_model, read_config, read_ranges, read_split
 
-    config = read_config(folder)
+    config, ranges = read_config(folder), read_ranges(folder)
     network = load_model(folder)
     size = config.preprocess
     graph, compute = export_onnx(network, channels=size.channels, height=size.height, width=size.width)
@@ -121,12 +124,16 @@ def _from_checkpoint(folder: Path) -> FloatModel:
         classes=config.classes,
         primary_metric=model_entry(config.model).primary_metric,
         preprocess=size,
-        provenance={"checkpoint": sha256((folder / "model.safetensors").read_bytes())},
+        provenance={
+            "checkpoint": sha256((folder / "model.safetensors").read_bytes()),
+            **({} if ranges is None else {"ranges": sha256(ranges)}),
+        },
         trained_on=config.trained_on,
         split=read_split(folder),
         data=config.data,
         label_column=config.label_column,
         group_column=config.group_column,
+        plan=None if ranges is None else Plan.from_bytes(ranges),
     )
 
 

@@ -148,7 +148,7 @@ def test_corrected_biases_start_the_training_and_leave_the_plan(small: Small) ->
     node = graphs.convolutions(small.graph.graph)[0]
     graph, unbiased = with_corrected_biases(small.graph, small.plan)
     before, after = (graphs.initializers(model.graph)[node.input[2]] for model in (small.graph, graph))
-    np.testing.assert_array_equal(after, np.float32(small.plan.biases[node.name]))
+    np.testing.assert_array_equal(after, np.array(small.plan.biases[node.name], np.float32))
     np.testing.assert_allclose(after - before, 0.125, rtol=1e-5)
     assert unbiased.biases == {} and unbiased.ranges == small.plan.ranges
 
