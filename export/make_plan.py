@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import onnx
 
 from edgeneuro.calibration.collect import Track
-from edgeneuro.calibration.methods import METHODS
+from edgeneuro.calibration.methods import METHODS, RangeMethod, min_max
+from edgeneuro.calibration.observer import Statistics
 from edgeneuro.errors import UsageError
+from edgeneuro.export.bias import corrected_biases
 from edgeneuro.export.nncf_ranges import NNCF_METHODS, nncf_ranges
 from edgeneuro.export.observe import observe
 from edgeneuro.export.plan import Plan
@@ -42,18 +44,25 @@ def calibrated_plans(
     unknown = [name for name in methods if name not in METHOD_NAMES]
     if unknown:
         raise UsageError(f"method {unknown[0]!r}: is not known, expected one of {', '.join(METHOD_NAMES)}")
+    own = [name for name in methods if name in METHODS]
     seen = observe(model, tensors_needing_ranges(model), feeds, track=track)
-    biases = nncf_ranges(model, feeds)[1]
-    plans = {}
-    for name in methods:
-        own = METHODS.get(name, METHODS["min-max"])
-        ranges = {tensor: own.limits(statistics) for tensor, statistics in seen.items()}
-        title = own.title
-        if name in NNCF_METHODS:
-            theirs = nncf_ranges(model, feeds, method=name, correct_bias=False)[0]
-            missing = sum(tensor not in theirs for tensor in ranges)
-            ranges |= {tensor: limits for tensor, limits in theirs.items() if tensor in ranges}
-            title = f"{NNCF_METHODS[name]} (min-max for {missing} tensors NNCF leaves out)"
-        title = f"{title} ranges; NNCF's fast bias correction"
-        plans[name] = Plan(method=title, ranges={tensor: ranges[tensor] for tensor in sorted(ranges)}, biases=biases)
-    return plans
+    biases = corrected_biases(model, feeds, track=track) if own else {}
+    return {
+        name: _own_plan(METHODS[name], seen, biases) if name in own else _nncf_plan(model, feeds, name, seen)
+        for name in methods
+    }
+
+
+def _own_plan(method: RangeMethod, seen: Mapping[str, Statistics], biases: Mapping[str, tuple[float, ...]]) -> Plan:
+    ranges = {tensor: method.limits(seen[tensor]) for tensor in sorted(seen)}
+    return Plan(method=f"{method.title} ranges, biases corrected for rounded weights", ranges=ranges, biases=biases)
+
+
+def _nncf_plan(model: onnx.ModelProto, feeds: Sequence[Feed], name: str, seen: Mapping[str, Statistics]) -> Plan:
+    """NNCF puts no quantizer on some tensors that a target needs quantised; their ranges are min-max."""
+    found, biases = nncf_ranges(model, feeds, method=name)
+    ranges = {tensor: found.get(tensor) or min_max(seen[tensor]) for tensor in sorted(seen)}
+    missing = sum(tensor not in found for tensor in ranges)
+    rest = f" (min-max for {missing} tensors NNCF leaves out)" if missing else ""
+    title = f"{NNCF_METHODS[name]} ranges{rest}, NNCF's fast bias correction"
+    return Plan(method=title, ranges=ranges, biases=biases)
