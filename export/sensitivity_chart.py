@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 from edgeneuro.export.sensitivity import SensitivityReport
 
 MOST_BARS = 30
-NAME_CHARACTERS = 34
-ROW, BAR, LABEL, PLOT, RIGHT, TOP, BOTTOM = 24, 15, 300, 460, 90, 84, 56
+LABEL_CHARACTERS = 46
+ROW, BAR, LABEL, PLOT, RIGHT, TOP, BOTTOM = 24, 15, 340, 460, 70, 84, 56
 """Sizes in px: of a row and of the bar in it, of the columns for names, bars and numbers, of the margins."""
 FOUND, OTHER, LINE, TEXT, FAINT = "#c2410c", "#7f93a8", "#1f2937", "#1f2937", "#d8dee6"
 FONT = "font-family='system-ui, -apple-system, Segoe UI, DejaVu Sans, sans-serif'"
@@ -32,7 +32,7 @@ def bars(report: SensitivityReport) -> list[Bar]:
     ]
     together = [
         Bar(
-            label=f"{len(group.nodes)} together: {group.nodes[0]} to {group.nodes[-1]}",
+            label=f"{len(group.nodes)} layers, {group.nodes[0]} to {group.nodes[-1]}",
             percent=100 * group.error,
             found=False,
         )
@@ -115,9 +115,9 @@ def _ticks(largest: float) -> tuple[float, list[float]]:
 
 def _shortened(label: str) -> str:
     """The middle of a long label left out: names of layers differ at their ends."""
-    if len(label) <= NAME_CHARACTERS + 6:
+    if len(label) <= LABEL_CHARACTERS:
         return label
-    half = NAME_CHARACTERS // 2 + 2
+    half = LABEL_CHARACTERS // 2
     return f"{label[:half]}…{label[-half:]}"
 
 

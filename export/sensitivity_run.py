@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeneuro.calibration.choose import choose_samples
 from edgeneuro.data import DataSet, Split
-from edgeneuro.errors import UsageError
+from edgeneuro.errors import ModelFileError, UsageError
 from edgeneuro.export.accuracy import AGREEMENT
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
 from edgeneuro.export.forms import FORMS, ONNXRUNTIME, Form, form_named
@@ -85,10 +85,12 @@ def measure_sensitivity(
     split = split_of(model, data, settings.seed)
     frames = calibration if calibration is not None else training_frames(model, data, split)
     chosen, split = calibration_part(frames, data, split, settings.calibration_frames, settings.seed)
-    step(f"collecting ranges over {len(chosen)} frames")
+    nodes = _placement(model, form)
+    step(f"reading {len(chosen)} calibration frames")
     feeds = [model.feed(model.read(chosen, sample)) for sample in chosen.samples]
-    nodes, _ = placement_by_rule(model.graph, form)
-    plan = with_placement(calibrated_plan(model.graph, feeds), form.target, nodes)
+    step("collecting ranges")
+    ranges = model.plan if model.plan is not None else calibrated_plan(model.graph, feeds)
+    plan = with_placement(ranges, form.target, nodes)
     labelled = _labelled(model, data, split, settings)
     compared = chosen.subset(chosen.samples[: settings.frames])
     feeds = feeds[: settings.frames]
@@ -132,6 +134,19 @@ def _int8_form(target: str) -> Form:
         names = ", ".join(name for name, other in FORMS.items() if other.operators)
         raise UsageError(f"--target {target}: has no layers in INT8, expected one of {names}")
     return form
+
+
+def _placement(model: FloatModel, form: Form) -> tuple[str, ...]:
+    """What the checkpoint was trained with, else what the rules for `form` place. Raises ModelFileError for nothing."""
+    brought = model.plan.placement.get(form.target, ()) if model.plan else ()
+    nodes, reasons = (brought, {}) if brought else placement_by_rule(model.graph, form)
+    if not nodes:
+        why = "; ".join(f"{node}: {reason}" for node, reason in list(reasons.items())[:3])
+        raise ModelFileError(
+            f"{model.name}: has no layer for INT8 on {form.name} ({why or 'none with constant weights'}), so none can "
+            "cost anything; expected convolutions or fully connected layers, try another --target"
+        )
+    return nodes
 
 
 def _labelled(

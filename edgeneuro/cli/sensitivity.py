@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeneuro.cli.options import Force, Json, err, out, print_facts, print_json
+from edgeneuro.cli.preprocess_options import PreprocessFile, file_options
 from edgeneuro.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def command(
     target: Target = "onnxruntime-x86-vnni",
     top: Top = 5,
     budget: Budget = None,
-    preprocess: Preprocess = None,
+    preprocess: PreprocessFile = None,
     calibration_frames: Frames = 300,
     seed: Seed = 0,
     out_path: Out = None,
@@ -73,7 +74,6 @@ def command(
     edgeneuro sensitivity net.onnx --calibration frames/ --target tensorrt --json
     """
     from edgeneuro.data import open_data
-    from edgeneuro.export.file_options import NOTHING_SAID, read_options
     from edgeneuro.export.sensitivity_chart import chart as drawn
     from edgeneuro.export.sensitivity_run import SensitivitySettings, measure_sensitivity
     from edgeneuro.files import refuse_existing, write_bytes
@@ -89,7 +89,7 @@ def command(
         budget=budget,
         calibration_frames=calibration_frames,
         seed=seed,
-        options=read_options(preprocess) if preprocess else NOTHING_SAID,
+        options=file_options(preprocess),
     )
     with _progress(quiet) as (step, evaluated):
         done = measure_sensitivity(

@@ -174,7 +174,7 @@ def test_on_stanet_it_finds_what_one_by_one_finds(exported: Exported) -> None:
     one_by_one = sensitivity(exported.graph, plan, TENSORRT, frames, top=len(nodes))
     assert len(one_by_one.rows) == len(nodes)
     assert set(searched.found) == {row.node for row in one_by_one.rows[:2]}
-    assert searched.evaluations < one_by_one.evaluations / 2
+    assert searched.evaluations <= worst_case(len(nodes), 2) + 4 < len(nodes)
     assert searched.error == pytest.approx(one_by_one.error)
 
 
