@@ -9,16 +9,20 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgeneuro.benchmarks.mask_scoring import MaskLevel, score_masks
 from edgeneuro.benchmarks.predictors import FrameResult, Predictor
 from edgeneuro.benchmarks.scoring import Level, Probabilities, score_levels
 from edgeneuro.data.leakage import leak_statement, unseen
 from edgeneuro.data.sample import DataSet, Sample
-from edgeneuro.errors import DataError, ModelFileError
-from edgeneuro.manifest import DataIdentity
-from edgeneuro.metrics import LEVEL, RESAMPLES
+from edgeneuro.errors import DataError, ModelFileError, UsageError
+from edgeneuro.export.outcomes import Collector, Outcomes
+from edgeneuro.manifest import DataIdentity, Task
+from edgeneuro.metrics import CORRELATION, LEVEL, RESAMPLES
 from edgeneuro.records import to_json
+from edgeneuro.spec import Array
 
-SCHEMA = 1
+SCHEMA = 2
+"""2: the task, curves, segmentations, and drops by another method than the bootstrap."""
 Track = Callable[[Sequence[Sample]], Iterable[Sample]]
 
 
@@ -37,19 +41,21 @@ class LeftOut:
 class Evaluation:
     """The document that `evaluate --json` prints, but for `schema` and `bootstrap`.
 
-    protocol: of the split the model was trained with, None where it has none. frame_flags: flag -> frames that
-    raised it in any graph.
+    protocol: of the split the model was trained with, None where it has none. levels: of a classifier; mask_levels: of a
+    segmentation; in the document both are `levels`. frame_flags: flag -> frames that raised it in any graph.
     """
 
     kind: str
     name: str
     model: str
+    task: Task
     classes: tuple[str, ...]
     primary_metric: str
     data: DataIdentity
     protocol: Literal["grouped", "leaky"] | None
     left_out: LeftOut
     levels: tuple[Level, ...]
+    mask_levels: tuple[MaskLevel, ...] = ()
     flags: tuple[str, ...]
     frame_flags: Mapping[str, int]
     notes: tuple[str, ...]
@@ -60,7 +66,9 @@ class Evaluation:
         return {
             "schema": SCHEMA,
             "bootstrap": {"resamples": RESAMPLES, "level": LEVEL, "unit": "group", "seed": self.seed},
-            **{key: value for key, value in to_json(self).items() if key != "seed"},
+            "correlation": CORRELATION,
+            **{key: value for key, value in to_json(self).items() if key not in ("seed", "mask_levels")},
+            "levels": to_json(self.levels or self.mask_levels),
         }
 
 
@@ -73,20 +81,34 @@ def evaluate(
     track: wraps the samples to show progress. Raises DataError, and FrameError for a frame that cannot be read:
     a score over part of the frames would not be what was asked for.
     """
+    if predictor.task == "tensors":
+        raise UsageError(
+            f"{predictor.name}: gives tensors, of which no label says whether they are right; expected a class or a mask"
+        )
     matched_classes(predictor, dataset)
-    labelled = dataset.subset([sample for sample in dataset.samples if sample.target is not None])
+    labelled = dataset
+    if predictor.task == "classification":
+        labelled = dataset.subset([sample for sample in dataset.samples if sample.target is not None])
     if not labelled.samples:
         raise DataError(f"{dataset.name}: has no labelled frames, expected at least one; check the label column")
     left = None if predictor.split is None else unseen(labelled, predictor.split)
     used = labelled.samples if left is None else left.dataset.samples
     if by is not None:
         used[0].unit(by)  # an unknown column is refused before the work, not after
-    tables, frame_flags = predict(predictor, dataset, used, track)
+    levels: tuple[Level, ...] = ()
+    mask_levels: tuple[MaskLevel, ...] = ()
+    if predictor.task == "segmentation":
+        outcomes, frame_flags = segment(predictor, dataset, used, track)
+        mask_levels = score_masks(outcomes, by=by, seed=seed)
+    else:
+        tables, frame_flags = predict(predictor, dataset, used, track)
+        levels = score_levels(tables, used, dataset.classes, by=by, seed=seed)
     leak = None if predictor.split is None else leak_statement(dataset, predictor.split)
     return Evaluation(
         kind=predictor.kind,
         name=predictor.name,
         model=predictor.model,
+        task=predictor.task,
         classes=dataset.classes,
         primary_metric=predictor.primary_metric,
         data=DataIdentity.of(dataset.subset(used)),
@@ -97,7 +119,8 @@ def evaluate(
             unlabelled=len(dataset) - len(labelled),
             dropped=dict(dataset.dropped),
         ),
-        levels=score_levels(tables, used, dataset.classes, by=by, seed=seed),
+        levels=levels,
+        mask_levels=mask_levels,
         flags=(*predictor.flags, *(() if leak is None else ("leaky_protocol",))),
         frame_flags=frame_flags,
         notes=(*predictor.notes, *(() if leak is None else (leak,))),
@@ -107,10 +130,16 @@ def evaluate(
 
 def matched_classes(predictor: Predictor, dataset: DataSet) -> tuple[str, ...]:
     """The model's classes, once they are known to be the data set's. Raises DataError naming both."""
+    if dataset.has_masks != (predictor.task == "segmentation"):
+        raise DataError(
+            f"{dataset.name}: has {'masks' if dataset.has_masks else 'one label a frame'}, {predictor.name} is a "
+            f"{predictor.task}; give data of its task"
+        )
     if not dataset.classes:
         raise DataError(f"{dataset.name}: has no labels, expected a label for each frame; give --label-column")
     classes = dataset.classes if predictor.classes is None else predictor.classes
-    if set(classes) != set(dataset.classes):
+    numbered = predictor.task == "segmentation"  # a mask holds numbers, so their order counts as well
+    if set(classes) != set(dataset.classes) or (numbered and classes != dataset.classes):
         raise DataError(
             f"{predictor.name}: knows the classes {', '.join(classes)}, but {dataset.name} has "
             f"{', '.join(dataset.classes)}; evaluate on data of the same classes, or train on these"
@@ -136,6 +165,29 @@ def predict(
             rows[name].append(_checked(predictor, result, len(classes)))
     order = [classes.index(name) for name in dataset.classes]
     return {name: np.array(found)[:, order] for name, found in rows.items()}, dict(sorted(flags.items()))
+
+
+def segment(
+    predictor: Predictor, dataset: DataSet, samples: Sequence[Sample], track: Track = iter
+) -> tuple[Outcomes, dict[str, int]]:
+    """Every graph of a segmentation on `samples`, scored; flag -> frames that raised it.
+
+    Raises FrameError, DataError and ShapeError for a frame or a mask that cannot be used.
+    """
+    collected = Collector("segmentation", dataset, dataset.classes, tuple(predictor.graphs))
+    flags: Counter[str] = Counter()
+    for sample in track(samples):
+        frame = dataset.read(sample)
+        results = {name: graph(frame) for name, graph in predictor.graphs.items()}
+        flags.update(set().union(*(result.flags for result in results.values())))
+        collected.add(sample, {name: {"mask": _mask(predictor, result)} for name, result in results.items()})
+    return collected.outcomes(), dict(sorted(flags.items()))
+
+
+def _mask(predictor: Predictor, result: FrameResult) -> Array:
+    if result.mask is None:
+        raise ModelFileError(f"{predictor.name}: gives no mask; expected (batch, class, height, width) logits")
+    return result.mask
 
 
 def _checked(predictor: Predictor, result: FrameResult, classes: int) -> Probabilities:

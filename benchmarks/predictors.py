@@ -16,10 +16,11 @@ import numpy as np
 from edgeneuro.benchmarks.scoring import Probabilities
 from edgeneuro.data.split import Split
 from edgeneuro.errors import BackendError, InputError, ModelFileError
+from edgeneuro.manifest import PRIMARY_METRICS, Task
 from edgeneuro.preprocess import Preprocess
-from edgeneuro.runtime import Engine, open_engine
+from edgeneuro.runtime import Engine, Segmentation, open_engine
 from edgeneuro.runtime.backends import open_backend
-from edgeneuro.runtime.postprocess import softmax
+from edgeneuro.runtime.postprocess import class_mask, softmax
 from edgeneuro.spec import Array, Frame, TensorSpec
 
 SIMULATED_TRAINING = "simulated_training"
@@ -27,16 +28,18 @@ SIMULATED_TRAINING = "simulated_training"
 
 @dataclass(frozen=True, kw_only=True)
 class FrameResult:
-    """probabilities: (class,), in the order of the predictor's classes. flags: what was unusual about this frame."""
+    """probabilities: (class,), in the order of the predictor's classes. mask: of a segmentation instead, (height, width)
+    class numbers. flags: what was unusual about this frame."""
 
-    probabilities: Probabilities
+    probabilities: Probabilities = field(default_factory=lambda: np.zeros(0))
+    mask: Array | None = None
     flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
     """graphs: name -> frame to result, the reference (float) first. classes: None where the file does not name them.
-    split: what it was trained on, None where unknown. flags: of every result. notes: sentences a reader must know.
+    task: what the graphs give. split: what it was trained on, None where unknown. flags: of every result. notes: sentences a reader must know.
     """
 
     kind: Literal["engine", "checkpoint", "onnx"]
@@ -44,6 +47,7 @@ class Predictor:
     model: str
     classes: tuple[str, ...] | None
     graphs: Mapping[str, Callable[[Frame], FrameResult]]
+    task: Task = "classification"
     split: Split | None = None
     primary_metric: str = "balanced_accuracy"
     flags: tuple[str, ...] = ()
@@ -81,8 +85,12 @@ def _engine(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
 
     def graph(engine: Engine) -> Callable[[Frame], FrameResult]:
         def predict(frame: Frame) -> FrameResult:
+            result = engine(frame)
+            flags = engine.frame_flags(frame)
+            if isinstance(result, Segmentation):
+                return FrameResult(mask=result.mask, flags=flags)
             values = np.array([engine.classify(frame).probabilities[name] for name in manifest.classes])
-            return FrameResult(probabilities=values, flags=engine.frame_flags(frame))
+            return FrameResult(probabilities=values, flags=flags)
 
         return predict
 
@@ -90,6 +98,7 @@ def _engine(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
         kind="engine",
         name=path.name,
         model=manifest.model,
+        task=manifest.task,
         classes=manifest.classes,
         graphs={precision: graph(engine) for precision, engine in engines.items()},
         split=manifest.split,
@@ -134,19 +143,27 @@ def _onnx(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
     stack.callback(backend.close)
     preprocess = _assumed_preprocess(path, backend.inputs)
     entry, output = backend.inputs[0].name, backend.outputs[0].name
+    task: Task = "segmentation" if len(backend.outputs[0].shape) == 4 else "classification"
 
     def predict(frame: Frame) -> FrameResult:
         with _named(path):
             logits = backend.run({entry: preprocess(frame)[None]})[output]
+        if logits.ndim == 4:
+            return FrameResult(mask=class_mask(logits[0]))
         if logits.ndim != 2:
-            raise ModelFileError(f"{path}: output {output!r} has shape {logits.shape}, expected (batch, class)")
+            raise ModelFileError(
+                f"{path}: output {output!r} has shape {logits.shape}, expected (batch, class) or, of a segmentation, "
+                "(batch, class, height, width)"
+            )
         return FrameResult(probabilities=_probabilities(logits)[0])
 
     return Predictor(
         kind="onnx",
         name=path.name,
         model=path.stem,
+        task=task,
         classes=None,
+        primary_metric=PRIMARY_METRICS[task],
         graphs={"onnx": predict},
         flags=("assumed_preprocessing", "assumed_class_order"),
         notes=(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from edgeneuro.benchmarks.accuracy import Evaluation, LeftOut
 from edgeneuro.benchmarks.latency import CLAIMED_SHARE, DUAL_INPUT, DUAL_MODEL, Benchmark, EngineReport
+from edgeneuro.benchmarks.mask_scoring import MaskGraph, MaskLevel
 from edgeneuro.benchmarks.protocol import Ratio
 from edgeneuro.benchmarks.scoring import FRAME, Level, Scores
 from edgeneuro.manifest import Interval
-from edgeneuro.metrics import METRICS
+from edgeneuro.metrics import MASK_METRICS, METRICS, SPECIFICITY
 from edgeneuro.models import MODELS
 
 BUSY_SHARE = 0.5
@@ -38,6 +39,8 @@ def show_evaluation(done: Evaluation, console: Console) -> None:
         console.print(line)
     for level in done.levels:
         _show_level(level, done, console)
+    for masks in done.mask_levels:
+        _show_masks(masks, done, console)
     for flag, frames in done.frame_flags.items():
         console.print(f"flag {flag}: {frames} of {data.frames} frames")
     for flag in done.flags:
@@ -58,31 +61,57 @@ def left_out_lines(left_out: LeftOut, protocol: str | None) -> Iterator[str]:
 
 
 def _show_level(level: Level, done: Evaluation, console: Console) -> None:
-    by = "frame" if level.unit == FRAME else f"{level.unit} (mean of its frames' probabilities)"
-    leaky = " (leaky protocol)" if done.protocol == "leaky" else ""
-    console.print(f"by {by}: {level.units} in {level.groups} groups; %, 95 % intervals over groups{leaky}")
-    table = Table()
-    table.add_column("", overflow="fold")
-    for scores in level.graphs:
-        table.add_column(scores.name, justify="right")
+    table, leaky = _level_table(level, "mean of its frames' probabilities", done, console)
     for name, metric in METRICS.items():
         primary = " *" if name == done.primary_metric else ""
         table.add_row(f"{metric.title}{primary}{leaky}", *(percent(scores.metrics[name]) for scores in level.graphs))
     for name in done.classes:
-        table.add_row(f"recall {name}{leaky}", *(_recall(scores, name) for scores in level.graphs))
-    if len(level.graphs) > 1:
-        drops = (scores.drop_points for scores in level.graphs)
+        table.add_row(f"recall {name}{leaky}", *(_known(scores.recall[name], "no frames") for scores in level.graphs))
+    table.add_row(f"area under ROC{leaky}", *(_known(scores.curves.auc, "one class") for scores in level.graphs))
+    for name in done.classes:
+        found = (scores.curves.sensitivity[name] for scores in level.graphs)
         table.add_row(
-            f"drop, points *{leaky}", *("-" if drop is None else points(drop[done.primary_metric]) for drop in drops)
+            f"sensitivity {name} at {100 * SPECIFICITY:.0f} % specificity{leaky}", *(_known(one, "-") for one in found)
         )
-        agreements = (scores.agreement for scores in level.graphs)
-        table.add_row(f"agreement{leaky}", *("-" if one is None else percent(one) for one in agreements))
+    errors = (f"{100 * scores.curves.calibration_error:.1f}" for scores in level.graphs)
+    table.add_row(f"calibration error{leaky}", *errors)
+    _add_paired(table, level.graphs, done.primary_metric, leaky)
     console.print(table)
 
 
-def _recall(scores: Scores, name: str) -> str:
-    recall = scores.recall[name]
-    return "no frames" if recall is None else percent(recall)
+def _show_masks(level: MaskLevel, done: Evaluation, console: Console) -> None:
+    table, leaky = _level_table(level, "mean of its frames' scores", done, console)
+    for name, title in MASK_METRICS.items():
+        primary = " *" if name == done.primary_metric else ""
+        table.add_row(f"{title}{primary}{leaky}", *(percent(graph.metrics[name]) for graph in level.graphs))
+    for name in done.classes[1:]:
+        found = (_known(graph.classes[name], "in no mask") for graph in level.graphs)
+        table.add_row(f"Dice where {name} is{leaky}", *found)
+    _add_paired(table, level.graphs, done.primary_metric, leaky)
+    console.print(table)
+
+
+def _level_table(level: Level | MaskLevel, put_together: str, done: Evaluation, console: Console) -> tuple[Table, str]:
+    """An empty table with a column a graph, below a line that says what its numbers are; and what marks a leaky one."""
+    by = "frame" if level.unit == FRAME else f"{level.unit} ({put_together})"
+    leaky = " (leaky protocol)" if done.protocol == "leaky" else ""
+    console.print(f"by {by}: {level.units} in {level.groups} groups; %, 95 % intervals over groups{leaky}")
+    table = Table()
+    table.add_column("", overflow="fold")
+    for graph in level.graphs:
+        table.add_column(graph.name, justify="right")
+    return table, leaky
+
+
+def _add_paired(table: Table, graphs: Sequence[Scores] | Sequence[MaskGraph], metric: str, leaky: str) -> None:
+    if len(graphs) > 1:
+        drops = (graph.drop_points for graph in graphs)
+        table.add_row(f"drop, points *{leaky}", *("-" if drop is None else points(drop[metric]) for drop in drops))
+        table.add_row(f"agreement{leaky}", *(_known(graph.agreement, "-") for graph in graphs))
+
+
+def _known(interval: Interval | None, otherwise: str) -> str:
+    return otherwise if interval is None else percent(interval)
 
 
 def show_benchmark(done: Benchmark, console: Console) -> None:

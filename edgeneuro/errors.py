@@ -88,11 +88,9 @@ class SelfTestError(PromiseError):
 
 
 class GateError(PromiseError):
-    """An engine outside the margin of accuracy that was asked for, or not known to be inside.
+    """An engine outside the margin of accuracy that was asked for, or not known to be inside."""
 
-    record: edgeneuro.manifest.Gate as JSON values, for programs.
-    """
-
-    def __init__(self, message: str, record: Mapping[str, Any]) -> None:
+    def __init__(self, message: str, record: Mapping[str, Any] | None = None) -> None:
+        """record: edgeneuro.manifest.Gate as JSON values, for programs."""
         super().__init__(message)
-        self.record = record
+        self.record = dict(record or {})

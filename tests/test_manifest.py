@@ -14,11 +14,13 @@ import pytest
 from edgeneuro.data.split import Split
 from edgeneuro.errors import BundleError
 from edgeneuro.files import canonical_json
-from edgeneuro.manifest import SCHEMA, Accuracy, Interval, Manifest
+from edgeneuro.manifest import SCHEMA, Accuracy, ClassDrop, Curves, Gate, Interval, Judgement, Manifest
 from edgeneuro.preprocess import Preprocess
 from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_manifest
 
 DESCRIBED = json.loads((Path(__file__).parents[1] / "docs" / "schemas" / "manifest.schema.json").read_text("utf-8"))
+
+HIGH = Interval(value=0.9, low=0.8, high=0.95)
 
 FULL = tiny_manifest(
     precision="int8",
@@ -31,9 +33,34 @@ FULL = tiny_manifest(
         data=LUNG,
         protocol="leaky",
         metric="balanced_accuracy",
-        graphs={"model.onnx": Interval(value=0.9, low=0.8, high=0.95)},
+        graphs={"model.onnx": HIGH},
         drop_points={},
         agreement={},
+        others={"accuracy": {"model.onnx": HIGH}},
+        curves={"model.onnx": Curves(auc=HIGH, sensitivity={"dark": HIGH, "grey": None}, calibration_error=0.1)},
+    ),
+    gate=Gate(
+        asked="1",
+        metric="balanced_accuracy",
+        verdict="inconclusive",
+        data=LUNG,
+        judgements=(
+            Judgement(
+                graph="graphs/onnxruntime.int8.onnx",
+                unit="frame",
+                units=6,
+                groups=3,
+                verdict="inconclusive",
+                margin_points=1.0,
+                drop_points=HIGH,
+                groups_needed=200,
+                guard_points=3.0,
+                classes={"dark": ClassDrop(frames=2, groups=1, drop_points=HIGH, verdict="inconclusive")},
+                reason="few groups",
+            ),
+        ),
+        kept_float={"conv": "sensitivity rank 1 of 2"},
+        history=("0 layers back in float: does not hold",),
     ),
     notes=("µ is not ASCII",),
     files={"model.onnx": "0" * 64},
@@ -67,9 +94,7 @@ def test_an_older_schema_asks_for_a_new_build() -> None:
 
 def test_a_future_schema_asks_for_an_upgrade_even_where_its_fields_are_unknown() -> None:
     data = edited(lambda value: value.update(schema=SCHEMA + 1, invented_later=True))
-    words = (
-        f"manifest.json: has schema {SCHEMA + 1}, this edgeneuro reads {SCHEMA}; upgrade edgeneuro on this device"
-    )
+    words = f"manifest.json: has schema {SCHEMA + 1}, this edgeneuro reads {SCHEMA}; upgrade edgeneuro on this device"
     with pytest.raises(BundleError, match=words):
         Manifest.from_bytes(data)
 

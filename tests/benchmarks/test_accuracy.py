@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from jsonschema import Draft202012Validator
+from rich.console import Console
 
 from edgeneuro.benchmarks.accuracy import evaluate
 from edgeneuro.benchmarks.predictors import FrameResult, Predictor, open_predictor
+from edgeneuro.benchmarks.show import show_evaluation
 from edgeneuro.cli.main import main
-from edgeneuro.data.sample import DataSet
+from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.split import Split
-from edgeneuro.errors import DataError, InputError, ModelFileError
+from edgeneuro.errors import DataError, InputError, ModelFileError, UsageError
 from edgeneuro.models.build import build_model
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Frame
@@ -184,6 +188,103 @@ def test_what_is_no_model_is_refused(tmp_path: Path, name: str, says: str) -> No
         pass
 
 
+def halves(threshold: int) -> Callable[[Frame], FrameResult]:
+    """A graph that calls foreground what is brighter than `threshold`."""
+    return lambda frame: FrameResult(mask=(frame > threshold).astype(np.uint8))
+
+
+def masked_data() -> DataSet:
+    """Six patients with two frames: a bright square, its edge less bright; one frame is empty."""
+    samples = tuple(Sample(source=f"{i}", index=0, target=None, group=f"P{i // 2}") for i in range(12))
+
+    def read(sample: Sample) -> Frame:
+        frame = np.zeros((40, 40), np.uint8)
+        if sample.source != "0":
+            frame[4:12, 4:12], frame[5:11, 5:11] = 100, 200
+        return frame
+
+    return DataSet(
+        name="squares",
+        classes=("background", "nerve"),
+        samples=samples,
+        reader=read,
+        mask_reader=lambda sample: (read(sample) > 50).astype(np.uint8),
+    )
+
+
+def segmenter(**changes: Any) -> Predictor:
+    known = Predictor(
+        kind="engine",
+        name="seg.edge",
+        model="seg",
+        task="segmentation",
+        classes=("background", "nerve"),
+        graphs={"fp32": halves(50), "int8": halves(150)},
+        primary_metric="dice",
+    )
+    return replace(known, **changes)
+
+
+def test_a_segmentation_is_scored_by_dice_and_iou_per_frame() -> None:
+    done = evaluate(segmenter(), masked_data(), by="group")
+    frames, groups = done.mask_levels
+    fp32, int8 = frames.graphs
+    assert (frames.units, frames.groups, groups.units) == (12, 6, 6)
+    assert fp32.metrics["dice"].value == 1.0 and fp32.drop_points is None
+    dice, iou = 2 * 36 / (36 + 64), 36 / 64
+    assert int8.metrics["dice"].value == pytest.approx((1 + 11 * dice) / 12), "the empty frame scores 1"
+    assert int8.metrics["iou"].value == pytest.approx((1 + 11 * iou) / 12)
+    own = int8.classes["nerve"]
+    assert own is not None and own.value == pytest.approx(dice)
+    assert int8.drop_points is not None
+    assert int8.drop_points["dice"].value == pytest.approx(100 * 11 * (1 - dice) / 12)
+    assert int8.agreement is not None and int8.agreement.value == pytest.approx((1 + 11 * dice) / 12)
+    document = done.document()
+    Draft202012Validator(SCHEMA).validate(document)
+    assert document["task"] == "segmentation" and len(document["levels"]) == 2
+    console = Console(width=200, record=True, file=io.StringIO())
+    show_evaluation(done, console)
+    assert "Dice where nerve is" in console.export_text()
+
+
+def test_masks_and_labels_are_not_mistaken_for_each_other() -> None:
+    with pytest.raises(DataError, match=r"squares: has masks, fake\.edge is a classification"):
+        evaluate(predictor(("background", "nerve")), masked_data())
+    with pytest.raises(DataError, match=r"flat: has one label a frame, seg\.edge is a segmentation"):
+        evaluate(segmenter(), flat_data())
+    with pytest.raises(DataError, match="knows the classes nerve, background"):
+        evaluate(segmenter(classes=("nerve", "background")), masked_data())
+    with pytest.raises(UsageError, match="gives tensors"):
+        evaluate(segmenter(task="tensors"), masked_data())
+
+
+def test_an_engine_that_segments_is_scored_through_its_masks(tmp_path: Path) -> None:
+    """A graph of one channel whose logit is brightness - 0.5, frames of another size than the network's."""
+    nodes = [onnx.helper.make_node("Sub", ["image", "half"], ["logits"])]
+    sizes: list[str | int | None] = ["batch", 1, 32, 32]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "bright",
+        [onnx.helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, sizes)],
+        [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, sizes)],
+        [onnx.numpy_helper.from_array(np.array(0.2, np.float32), "half")],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, str(tmp_path / "bright.onnx"))
+    with open_predictor(tmp_path / "bright.onnx") as opened:
+        done = evaluate(opened, masked_data())
+    assert done.primary_metric == "dice"
+    assert done.mask_levels[0].graphs[0].metrics["dice"].value > 0.8
+
+
+def test_area_sensitivity_and_calibration_are_reported_for_every_graph() -> None:
+    (level,) = evaluate(predictor(), flat_data()).levels
+    found = level.graphs[0].curves
+    assert found.auc is not None and found.auc.value == 1.0
+    assert {name: one.value for name, one in found.sensitivity.items() if one} == dict.fromkeys(LEVELS, 1.0)
+    assert found.calibration_error == 0.0
+
+
 def write_folder(folder: Path, data: DataSet) -> Path:
     import cv2
 
@@ -221,7 +322,7 @@ def test_the_table_names_the_leaky_protocol_on_every_line_of_numbers(
     printed = capsys.readouterr().out.splitlines()
     assert "left out: 1 frames that training, validation or calibration has seen" in printed
     lines = [line for line in printed if "[" in line]
-    assert len(lines) == 6
+    assert len(lines) == 10, "three metrics, three recalls, the area, three sensitivities"
     assert all("(leaky protocol)" in line for line in lines)
 
 
