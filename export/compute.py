@@ -35,7 +35,10 @@ def multiply_accumulates(model: onnx.ModelProto) -> int:
     inner size. Raises ModelFileError where a shape is unknown.
     """
     fixed = onnx.ModelProto.FromString(model.SerializeToString())
-    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    for item in fixed.graph.input:
+        for dim in item.type.tensor_type.shape.dim:
+            if not dim.HasField("dim_value"):
+                dim.dim_value = 1
     del fixed.graph.value_info[:]  # shapes recorded for a free batch would win over those inferred for one sample
     for output in fixed.graph.output:
         output.type.tensor_type.ClearField("shape")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import inliner, version_converter
+from onnx import helper, inliner, numpy_helper, version_converter
 
 from edgeneuro.errors import BackendError, ModelFileError
+from edgeneuro.export.compute import multiply_accumulates, parameters
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
 from edgeneuro.export.onnx_inputs import Inputs, settle_inputs
 from edgeneuro.export.onnx_task import settle_outputs
 from edgeneuro.export.rewrite import use_global_average_pool
+from edgeneuro.export.simplify import simplified
 from edgeneuro.export.specs import input_specs
-from edgeneuro.manifest import Task
+from edgeneuro.manifest import Compute, Task
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.spec import Array, Feed
@@ -25,6 +28,16 @@ OPSET = 20
 IR_VERSION = 10
 """The newest pair that onnxruntime 1.23 reads, the last for Python 3.10."""
 
+SAME = 1e-3
+"""Largest difference that folding constants may make, as a share of the largest value of an output."""
+CONSTANTS = {
+    "value": None,
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
+"""Attribute of a Constant node -> element type, None where the attribute says it."""
 CONTROL_FLOW = ("If", "Loop", "Scan")
 WEIGHTS = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
 """Kinds of floating-point weights that are refused: the truth of a bundle is float32."""
@@ -34,10 +47,12 @@ WEIGHTS = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto
 class OnnxFile:
     """A foreign graph, ready to be built from.
 
-    preprocess: None for a network that takes arrays. notes: what was changed, for the manifest.
+    preprocess: None for a network that takes arrays. compute: parameters of the file as it came, operations of the graph.
+    notes: what was changed, for the manifest.
     """
 
     graph: onnx.ModelProto
+    compute: Compute
     task: Task
     preprocess: Preprocess | None
     notes: tuple[str, ...] = ()
@@ -55,12 +70,21 @@ def read_onnx(path: Path, options: FileOptions = NOTHING_SAID) -> OnnxFile:
     _refuse(model, path)
     model = _to_opset(model, path)
     _name_nodes(model)
-    _take_constants_off_the_inputs(model)
+    _constants_as_weights(model)
+    count = parameters(model)
     inputs = settle_inputs(model, options, str(path))
     outputs = _run_once(model, inputs, path)
+    model = _plain(model, inputs, outputs)
+    _refuse_control_flow(model, path)
     task, changed = settle_outputs(model, options.task, outputs, inputs.preprocess, str(path))
     use_global_average_pool(model)
-    return OnnxFile(graph=model, task=task, preprocess=inputs.preprocess, notes=(*inputs.notes, *changed))
+    return OnnxFile(
+        graph=model,
+        compute=Compute(params=count, macs=multiply_accumulates(model)),
+        task=task,
+        preprocess=inputs.preprocess,
+        notes=(*inputs.notes, *changed),
+    )
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -94,11 +118,6 @@ def _refuse(model: onnx.ModelProto, path: Path) -> None:
             raise ModelFileError(
                 f"{path}: is quantised already (has {node.op_type}), expected a float model; give the original"
             )
-        if node.op_type in CONTROL_FLOW:
-            raise ModelFileError(
-                f"{path}: has control flow ({node.op_type} {node.name!r}), expected a graph without branches or loops; "
-                "export one branch, with the loop unrolled"
-            )
     for tensor in model.graph.initializer:
         if tensor.data_type in WEIGHTS:
             kind = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
@@ -108,6 +127,16 @@ def _refuse(model: onnx.ModelProto, path: Path) -> None:
             kind = (item.type.WhichOneof("value") or "something untyped").removesuffix("_type")
             raise ModelFileError(
                 f"{path}: {item.name!r} is a {kind.replace('_', ' ')}, expected a tensor; export the tensors inside it"
+            )
+
+
+def _refuse_control_flow(model: onnx.ModelProto, path: Path) -> None:
+    """What is left of it once everything that follows from the sizes alone has been folded."""
+    for node in model.graph.node:
+        if node.op_type in CONTROL_FLOW:
+            raise ModelFileError(
+                f"{path}: has control flow ({node.op_type} {node.name!r}), expected a graph without branches or loops; "
+                "export one branch, with the loop unrolled"
             )
 
 
@@ -135,11 +164,36 @@ def _name_nodes(model: onnx.ModelProto) -> None:
         taken.add(node.name)
 
 
-def _take_constants_off_the_inputs(model: onnx.ModelProto) -> None:
-    """Files before IR 4 list weights as inputs."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    for item in [item for item in model.graph.input if item.name in constants]:
-        model.graph.input.remove(item)
+def _constants_as_weights(model: onnx.ModelProto) -> None:
+    """Constant nodes become initializers; initializers listed as inputs, as files before IR 4 do, leave that list."""
+    graph = model.graph
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name in CONSTANTS]:
+        value = helper.get_attribute_value(node.attribute[0])
+        array = numpy_helper.to_array(value) if node.attribute[0].name == "value" else np.array(value)
+        kind = CONSTANTS[node.attribute[0].name]
+        graph.initializer.append(numpy_helper.from_array(array if kind is None else array.astype(kind), node.output[0]))
+        graph.node.remove(node)
+    constants = {tensor.name for tensor in graph.initializer}
+    for item in [item for item in graph.input if item.name in constants]:
+        graph.input.remove(item)
+
+
+def _plain(model: onnx.ModelProto, inputs: Inputs, outputs: Mapping[str, Array]) -> onnx.ModelProto:
+    """`model` simplified, if that changes nothing but roundings of its outputs for made-up inputs."""
+    plain = simplified(model)
+    _name_nodes(plain)
+    with closing(open_backend("onnxruntime", plain.SerializeToString(), threads=1)) as backend:
+        again = backend.run(made_up(plain, inputs.preprocess))
+    return plain if all(_close(again[name], values) for name, values in outputs.items()) else model
+
+
+def _close(got: Array, expected: Array) -> bool:
+    if got.shape != expected.shape or got.dtype != expected.dtype:
+        return False
+    if expected.dtype.kind != "f":
+        return bool(np.array_equal(got, expected))
+    largest = float(np.abs(expected).max(initial=0.0))
+    return float(np.abs(got - expected).max(initial=0.0)) <= SAME * max(largest, 1e-6)
 
 
 def _run_once(model: onnx.ModelProto, inputs: Inputs, path: Path) -> dict[str, Array]:

@@ -35,6 +35,7 @@ def settle_inputs(model: onnx.ModelProto, options: FileOptions, where: str) -> I
     A network takes frames when it has one float32 input of (batch, 1 or 3 channels, height, width), or of the same with
     channels last. Anything else takes arrays. where: the file, for messages. Raises ModelFileError, UsageError.
     """
+    _normalise_shapes(model)
     if not model.graph.input:
         raise ModelFileError(f"{where}: has no input, expected at least one; its weights may be listed as constants")
     image = model.graph.input[0]
@@ -57,6 +58,14 @@ def settle_inputs(model: onnx.ModelProto, options: FileOptions, where: str) -> I
     if _free_batch(model, where):
         notes.append("its batch was fixed to several frames and is free now, which gives the same outputs")
     return Inputs(preprocess=options.preprocess(height, width, channels), notes=tuple(notes))
+
+
+def _normalise_shapes(model: onnx.ModelProto) -> None:
+    """Sizes below 1, as some exporters write what is free, become free."""
+    for item in (*model.graph.input, *model.graph.output):
+        for dim in item.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value < 1:
+                dim.ClearField("dim_value")
 
 
 def _layout(image: onnx.ValueInfoProto, channels: int | None) -> Literal["first", "last"] | None:

@@ -8,7 +8,7 @@ import onnx
 
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export import graph as graphs
-from edgeneuro.export.rewrite import drop_final, drop_final_softmax
+from edgeneuro.export.rewrite import drop_final, drop_final_softmax, final_node
 from edgeneuro.manifest import Task
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Array
@@ -72,8 +72,8 @@ def _fits(name: str, first: Array, ending: str, preprocess: Preprocess | None) -
 
 
 def _ending(model: onnx.ModelProto) -> str:
-    """Operator that makes the first output; "" where none does."""
-    last = graphs.producers(model.graph).get(model.graph.output[0].name)
+    """Operator that computes the first output; "" where none does."""
+    last = final_node(model)
     return "" if last is None else str(last.op_type)
 
 

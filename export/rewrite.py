@@ -10,6 +10,9 @@ from onnx import helper
 
 from edgeneuro.export import graph as graphs
 
+RESHAPING = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
+"""Operators that give the values of their first input, in the same order."""
+
 
 def use_global_average_pool(model: onnx.ModelProto) -> int:
     """Replace ReduceMean over height and width by GlobalAveragePool; returns how many were replaced.
@@ -43,28 +46,41 @@ def drop_final_softmax(model: onnx.ModelProto) -> bool:
     Engines apply softmax to the logits, and a second one would flatten the probabilities: from (1, 0) to (0.73, 0.27).
     Of LogSoftmax the softmax is the same as that of the logits.
     """
-    last = graphs.producers(model.graph).get(model.graph.output[0].name)
+    last = final_node(model)
     if last is None or graphs.attribute(last, "axis", -1) not in (-1, 1):
         return False
     return drop_final(model, ("Softmax", "LogSoftmax"))
 
 
-def drop_final(model: onnx.ModelProto, operators: Collection[str]) -> bool:
-    """Take off the node of one of these kinds that makes the first output, unless another node reads it; returns whether
-    there was one. What it read is the output then, under the output's name."""
+def final_node(model: onnx.ModelProto) -> onnx.NodeProto | None:
+    """The node that computes the values of the first output: the last but for those that only give them another shape.
+    None where the output is an input or a constant, or where another node or output needs values on the way."""
     graph = model.graph
-    output = graph.output[0].name
+    makers, readers = graphs.producers(graph), graphs.consumers(graph)
+    outputs = [item.name for item in graph.output]
+    name = outputs[0]
+    while name in makers and not readers.get(name, [])[1:] and (name == outputs[0]) == (name not in readers):
+        node = makers[name]
+        if node.op_type not in RESHAPING:
+            return node
+        name = node.input[0]
+    return None
+
+
+def drop_final(model: onnx.ModelProto, operators: Collection[str]) -> bool:
+    """Take off the `final_node` if it is of one of these kinds and has one input; returns whether there was one. Names of
+    the outputs stay."""
+    graph = model.graph
     makers = graphs.producers(graph)
-    last = makers.get(output)
-    if last is None or last.op_type not in operators:
+    last = final_node(model)
+    if last is None or last.op_type not in operators or last.input[0] not in makers:
         return False
-    before = last.input[0]
-    if before not in makers or output in graphs.consumers(graph):
-        return False
+    before, after = last.input[0], last.output[0]
+    kept, gone = (after, before) if after == graph.output[0].name else (before, after)
     graph.node.remove(last)
     for node in graph.node:
-        node.input[:] = [output if name == before else name for name in node.input]
-        node.output[:] = [output if name == before else name for name in node.output]
+        node.input[:] = [kept if name == gone else name for name in node.input]
+        node.output[:] = [kept if name == gone else name for name in node.output]
     return True
 
 
