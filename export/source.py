@@ -12,7 +12,6 @@ import onnx
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.split import Split
 from edgeneuro.errors import InputError, ModelFileError, UsageError
-from edgeneuro.export.compute import multiply_accumulates, parameters
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.specs import input_specs
@@ -144,7 +143,7 @@ def _from_onnx(path: Path, options: FileOptions) -> FloatModel:
     return FloatModel(
         name=path.stem,
         graph=file.graph,
-        compute=Compute(params=parameters(file.graph), macs=multiply_accumulates(file.graph)),
+        compute=file.compute,
         classes=(),
         primary_metric=PRIMARY_METRICS[file.task],
         preprocess=file.preprocess,
