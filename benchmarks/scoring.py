@@ -131,7 +131,7 @@ def _scores(
         metrics={key: bootstrap_interval(key, targets, predicted, groups, n, rng()) for key in METRICS},
         recall=dict(zip(classes, recall, strict=True)),
         confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(targets, predicted, n)),
-        curves=curves_of(table, targets, groups, classes, seed),
+        curves=curves_of(table, targets, groups, classes, rng()),
         drop_points=None
         if reference is None
         else {key: drop_interval(key, targets, reference, predicted, groups, n) for key in METRICS},

@@ -144,8 +144,10 @@ def agreement(outcomes: Outcomes, path: str) -> Interval:
 def _curves(outcomes: Outcomes) -> dict[str, Curves]:
     if outcomes.task != "classification":
         return {}
-    common = (outcomes.targets, outcomes.groups, outcomes.classes, SEED)
-    return {path: curves_of(table, *common) for path, table in outcomes.probabilities.items()}
+    return {
+        path: curves_of(table, outcomes.targets, outcomes.groups, outcomes.classes, np.random.default_rng(SEED))
+        for path, table in outcomes.probabilities.items()
+    }
 
 
 def _metrics(outcomes: Outcomes) -> tuple[str, ...]:

@@ -18,12 +18,10 @@ from edgeneuro.metrics.confusion import (
 from edgeneuro.metrics.curves import (
     CALIBRATION_BINS,
     SPECIFICITY,
-    auc_interval,
     calibration_error,
     curves_of,
     roc_auc,
     sensitivity_at_specificity,
-    sensitivity_intervals,
 )
 from edgeneuro.metrics.exams import Exams, aggregate, mean_of_units
 from edgeneuro.metrics.masks import MASK_METRICS, MaskScores, mask_scores, mean_of_classes
@@ -53,7 +51,6 @@ __all__ = [
     "accuracy",
     "aggregate",
     "agreement_interval",
-    "auc_interval",
     "balanced_accuracy",
     "bootstrap_interval",
     "calibration_error",
@@ -73,5 +70,4 @@ __all__ = [
     "roc_auc",
     "score_drop",
     "sensitivity_at_specificity",
-    "sensitivity_intervals",
 ]

@@ -29,25 +29,7 @@ def roc_auc(probabilities: ArrayLike, targets: ArrayLike) -> float:
     classes: Provost and Domingos 2000.
     """
     table, labels = _checked(probabilities, targets)
-    return float(_areas(table, labels, np.ones((1, len(labels))))[0])
-
-
-def auc_interval(
-    probabilities: ArrayLike,
-    targets: ArrayLike,
-    groups: Sequence[str],
-    rng: np.random.Generator,
-    resamples: int = RESAMPLES,
-) -> Interval | None:
-    """`roc_auc` with its bootstrap interval over groups; None where it is not defined."""
-    table, labels = _checked(probabilities, targets)
-    value = roc_auc(table, labels)
-    if np.isnan(value):
-        return None
-    numbers = group_numbers(groups, len(labels))
-    count = int(numbers.max()) + 1
-    scores = [_areas(table, labels, drawn[:, numbers]) for drawn in group_weights(count, rng, resamples, len(labels))]
-    return percentile_interval(value, np.concatenate(scores), count)
+    return float(_scores(table, labels, np.ones((1, len(labels))))[0][0])
 
 
 def sensitivity_at_specificity(scores: ArrayLike, positive: ArrayLike, specificity: float = SPECIFICITY) -> float:
@@ -58,32 +40,6 @@ def sensitivity_at_specificity(scores: ArrayLike, positive: ArrayLike, specifici
     """
     found, wrong = _curve(np.asarray(scores, np.float64), np.asarray(positive, bool), np.ones((1, np.size(scores))))
     return float(_sensitivity(found, wrong, specificity)[0])
-
-
-def sensitivity_intervals(
-    probabilities: ArrayLike,
-    targets: ArrayLike,
-    groups: Sequence[str],
-    rng: np.random.Generator,
-    resamples: int = RESAMPLES,
-) -> tuple[Interval | None, ...]:
-    """Each class against the rest, at SPECIFICITY, with its bootstrap interval over groups; every resample has its own
-    threshold. None for a class without frames, or without frames of others."""
-    table, labels = _checked(probabilities, targets)
-    numbers = group_numbers(groups, len(labels))
-    count = int(numbers.max()) + 1
-    blocks: list[Floats] = []
-    for drawn in group_weights(count, rng, resamples, len(labels)):
-        weights = drawn[:, numbers]
-        found = [_sensitivity(*_curve(table[:, k], labels == k, weights), SPECIFICITY) for k in range(table.shape[1])]
-        blocks.append(np.stack(found, axis=1))
-    resampled = np.concatenate(blocks)
-    intervals: list[Interval | None] = []
-    for k in range(table.shape[1]):
-        value = sensitivity_at_specificity(table[:, k], labels == k)
-        holding = len(set(numbers[labels == k].tolist()))
-        intervals.append(None if np.isnan(value) else percentile_interval(value, resampled[:, k], holding))
-    return tuple(intervals)
 
 
 def calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
@@ -101,33 +57,52 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
 
 
 def curves_of(
-    probabilities: ArrayLike, targets: ArrayLike, groups: Sequence[str], classes: Sequence[str], seed: int
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    groups: Sequence[str],
+    classes: Sequence[str],
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
 ) -> Curves:
-    """All of the above of one graph. classes: their names. seed: of the resamples."""
-    found = sensitivity_intervals(probabilities, targets, groups, np.random.default_rng(seed))
+    """All of the above of one graph, each class against the rest, with bootstrap intervals over groups.
+
+    classes: their names. Every resample has its own threshold. None for what is not defined: a class without frames, or
+    without frames of others. Raises DataError.
+    """
+    table, labels = _checked(probabilities, targets)
+    numbers = group_numbers(groups, len(labels))
+    count = int(numbers.max()) + 1
+    blocks = [_scores(table, labels, drawn[:, numbers]) for drawn in group_weights(count, rng, resamples, len(labels))]
+    areas, found = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    sensitivity: dict[str, Interval | None] = {}
+    for k, name in enumerate(classes):
+        value = sensitivity_at_specificity(table[:, k], labels == k)
+        holding = len(set(numbers[labels == k].tolist()))
+        sensitivity[name] = None if np.isnan(value) else percentile_interval(value, found[:, k], holding)
+    area = roc_auc(table, labels)
     return Curves(
-        auc=auc_interval(probabilities, targets, groups, np.random.default_rng(seed)),
-        sensitivity=dict(zip(classes, found, strict=True)),
-        calibration_error=calibration_error(probabilities, targets),
+        auc=None if np.isnan(area) else percentile_interval(area, areas, count),
+        sensitivity=sensitivity,
+        calibration_error=calibration_error(table, labels),
     )
 
 
-def _areas(table: Floats, labels: Ints, weights: Floats) -> Floats:
-    """(resample, frame) weights -> (resample,)."""
-    classes = [1] if table.shape[1] == 2 else range(table.shape[1])
-    areas = np.stack([_area(*_curve(table[:, k], labels == k, weights)) for k in classes], axis=1)
-    return mean_of_defined(areas)
+def _scores(table: Floats, labels: Ints, weights: Floats) -> tuple[Floats, Floats]:
+    """(resample, frame) weights -> (resample,) mean area, (resample, class) sensitivity at SPECIFICITY."""
+    curves = [_curve(table[:, k], labels == k, weights) for k in range(table.shape[1])]
+    areas = np.stack([_area(*curve) for curve in (curves[1:] if len(curves) == 2 else curves)], axis=1)
+    return mean_of_defined(areas), np.stack([_sensitivity(*curve, SPECIFICITY) for curve in curves], axis=1)
 
 
 def _curve(scores: Floats, positive: NDArray[np.bool_], weights: Floats) -> tuple[Floats, Floats]:
     """(resample, threshold) weight of the positive frames, and of the others, at or above each distinct score, from
     the highest score down."""
     order = np.argsort(-scores, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) != 0])
+    last = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])  # of the frames with one score
     ranked = weights[:, order]
-    hits = np.add.reduceat(ranked * positive[order], starts, axis=1)
-    misses = np.add.reduceat(ranked * ~positive[order], starts, axis=1)
-    return np.cumsum(hits, axis=1), np.cumsum(misses, axis=1)
+    every = np.cumsum(ranked, axis=1)[:, last]
+    found = np.cumsum(np.multiply(ranked, positive[order], out=ranked), axis=1)[:, last]
+    return found, every - found
 
 
 def _area(found: Floats, wrong: Floats) -> Floats:

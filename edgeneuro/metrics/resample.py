@@ -19,7 +19,7 @@ from edgeneuro.metrics.confusion import Floats, Ints, group_confusions, metric_n
 
 RESAMPLES = 2000
 LEVEL = 0.95
-_CHUNK_WEIGHTS = 4_000_000  # weights held at once, 32 MB
+_CHUNK_WEIGHTS = 500_000  # weights held at once, 4 MB, so that they stay in the cache
 
 
 def bootstrap_interval(

@@ -8,11 +8,10 @@ from sklearn import metrics as reference
 
 from edgeneuro.errors import DataError
 from edgeneuro.metrics import (
-    auc_interval,
     calibration_error,
+    curves_of,
     roc_auc,
     sensitivity_at_specificity,
-    sensitivity_intervals,
 )
 
 
@@ -42,13 +41,14 @@ def test_a_class_without_frames_is_left_out_of_the_area_and_a_single_class_has_n
     two = targets < 2
     parts = [reference.roc_auc_score(targets[two] == k, table[two, k]) for k in (0, 1)]
     assert roc_auc(table[two], targets[two]) == pytest.approx(np.mean(parts))
-    assert auc_interval(table[targets == 0], targets[targets == 0], ["a", "b"] * 40, rng()) is None
+    alone = table[targets == 0]
+    assert curves_of(alone, [0] * len(alone), ["a"] * len(alone), list("xyz"), rng(), 9).auc is None
 
 
 def test_the_areas_interval_equals_a_bootstrap_written_as_a_loop() -> None:
     table, targets = drawn(3, frames=40)
     groups = np.repeat([f"P{i:02}" for i in range(10)], 4)
-    got = auc_interval(table, targets, groups.tolist(), rng(), 300)
+    got = curves_of(table, targets, groups.tolist(), list("xyz"), rng(), 300).auc
     loop = []
     for row in rng().integers(10, size=(300, 10)):
         picked = np.concatenate([np.arange(4 * i, 4 * i + 4) for i in row])
@@ -76,10 +76,10 @@ def test_sensitivity_agrees_with_scikit_learns_curve(seed: int) -> None:
 def test_every_class_has_a_sensitivity_but_one_without_frames() -> None:
     table, targets = drawn(3)
     two = targets < 2
-    first, second, missing = sensitivity_intervals(
-        table[two], targets[two], [str(i // 3) for i in range(int(two.sum()))], rng(), 200
-    )
-    assert first is not None and second is not None and missing is None
+    groups = [str(i // 3) for i in range(int(two.sum()))]
+    found = curves_of(table[two], targets[two], groups, list("xyz"), rng(), 200).sensitivity
+    first, missing = found["x"], found["z"]
+    assert first is not None and found["y"] is not None and missing is None
     assert first.low <= first.value <= first.high
 
 
