@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from edgeneuro.calibration.observer import BINS, Statistics
 from edgeneuro.calibration.ranges import Range, unsigned_parameters
-from edgeneuro.errors import UsageError
 
 Floats = NDArray[np.float64]
 
@@ -160,10 +159,3 @@ _ALL = (
 
 METHODS: Mapping[str, RangeMethod] = {method.name: method for method in _ALL}
 """By name."""
-
-
-def range_method(name: str) -> RangeMethod:
-    """Raises UsageError naming the methods there are."""
-    if name not in METHODS:
-        raise UsageError(f"method {name!r}: is not known, expected one of {', '.join(METHODS)}")
-    return METHODS[name]

@@ -39,6 +39,11 @@ class Statistics:
         """The largest value of all."""
         return float(self.highs[-1])
 
+    def outside(self, low: float, high: float) -> int:
+        """How many values lie below `low` or above `high`, to a bin."""
+        centres = self.low + (np.arange(BINS) + 0.5) * ((self.high - self.low) / BINS)
+        return int(self.counts[(centres < low) | (centres > high)].sum())
+
 
 class Extremes:
     """First pass: smallest and largest value of each frame."""

@@ -41,9 +41,8 @@ def calibrated_plans(
     model: onnx.ModelProto, feeds: Sequence[Feed], methods: Sequence[str], *, track: Track = lambda feeds: feeds
 ) -> dict[str, Plan]:
     """A plan for each of `methods`, from one collection of statistics. Raises as `calibrated_plan` does."""
-    unknown = [name for name in methods if name not in METHOD_NAMES]
-    if unknown:
-        raise UsageError(f"method {unknown[0]!r}: is not known, expected one of {', '.join(METHOD_NAMES)}")
+    for name in methods:
+        check_method(name)
     own = [name for name in methods if name in METHODS]
     seen = observe(model, tensors_needing_ranges(model), feeds, track=track)
     biases = corrected_biases(model, feeds, track=track) if own else {}
@@ -51,6 +50,13 @@ def calibrated_plans(
         name: _own_plan(METHODS[name], seen, biases) if name in own else _nncf_plan(model, feeds, name, seen)
         for name in methods
     }
+
+
+def check_method(name: str) -> str:
+    """`name`, if it is one of METHOD_NAMES. Raises UsageError naming them."""
+    if name not in METHOD_NAMES:
+        raise UsageError(f"method {name!r}: is not known, expected one of {', '.join(METHOD_NAMES)}")
+    return name
 
 
 def _own_plan(method: RangeMethod, seen: Mapping[str, Statistics], biases: Mapping[str, tuple[float, ...]]) -> Plan:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("edgeneuro.cli.run:command", "Classify images with an .edge file."),
     "benchmark": ("edgeneuro.cli.benchmark:command", "Measure compute, size, latency and accuracy of engines."),
     "inspect": ("edgeneuro.cli.inspect:command", "Show what an .edge file is and promises."),
+    "calibrate": ("edgeneuro.cli.calibrate:command", "Find INT8 ranges, and compare the ways to find them."),
     "lint": ("edgeneuro.cli.lint:command", "Check a quantised .onnx file against the rules of each target."),
     "sensitivity": ("edgeneuro.cli.sensitivity:command", "Find the layers that cost most in INT8."),
     "verify": ("edgeneuro.cli.verify:command", "Check an .edge file's hashes and golden outputs on this machine."),
