@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, defs
 
 from edgeneuro.export import graph as graphs
+from edgeneuro.export.forms import WEIGHTED
 from edgeneuro.spec import Array
 
 LARGEST = 65504.0
@@ -117,9 +118,16 @@ def _reason(node: onnx.NodeProto, types: FloatTypes, seen: set[str]) -> str:
         if types.is_float(name)
         and name in types.constants
         and types.takes_half(node, position)
-        and not holds(types.constants[name], each=node.op_type in _QUANTIZERS)
+        and not _fits(node, position, types.constants[name])
     )
     return next((f"FP16 does not hold its constant {name!r}" for name in lost), "")
+
+
+def _fits(node: onnx.NodeProto, position: int, values: Array) -> bool:
+    """Whether FP16 holds a constant as well as its place needs it."""
+    if node.op_type in WEIGHTED and position == 2:  # a bias too small for FP16 is nothing beside the product
+        return bool(np.all(np.abs(values) <= LARGEST))
+    return holds(values, each=node.op_type in _QUANTIZERS)
 
 
 def _quantizers_beside(graph: onnx.GraphProto, kept: Collection[int]) -> dict[int, str]:

@@ -15,6 +15,7 @@ from edgeneuro.calibration.ranges import Range, activation_parameters, quantize_
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export import graph as graphs
 from edgeneuro.export.forms import WEIGHTED, Form
+from edgeneuro.export.fp16 import overflowing_nodes, to_half
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.quantizable import data_inputs, fused_input, origin, output_of, quantizable_nodes, weight_axis
 from edgeneuro.spec import Array, Float32
@@ -37,8 +38,6 @@ def lower(model: onnx.ModelProto, plan: Plan, form: Form) -> onnx.ModelProto:
     graphs.sort_nodes(lowered.graph)
     del lowered.graph.value_info[:]
     if form.half:
-        from edgeneuro.export.fp16 import overflowing_nodes, to_half
-
         lowered = to_half(lowered, keep_float32=overflowing_nodes(model, plan.ranges))
     onnx.checker.check_model(lowered)
     return lowered

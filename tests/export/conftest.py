@@ -58,7 +58,8 @@ def exported() -> Exported:
     network = stanet()
     graph, _ = export_onnx(network, channels=1, height=SIDE, width=SIDE)
     frames = np.random.default_rng(1).standard_normal((12, 1, SIDE, SIDE)).astype(np.float32)
-    return Exported(network=network, graph=graph, frames=frames, plan=calibrated_plan(graph, list(frames)))
+    feeds = [{"image": frame[None]} for frame in frames]
+    return Exported(network=network, graph=graph, frames=frames, plan=calibrated_plan(graph, feeds))
 
 
 @pytest.fixture(scope="session")

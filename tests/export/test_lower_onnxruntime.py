@@ -83,9 +83,10 @@ def test_every_placed_convolution_runs_in_int8_in_onnxruntime_s_own_graph(export
     placements = candidate_placements(exported.graph, FULL)
     nodes = next(nodes for name, nodes in placements.items() if name.startswith(name_part))
     lowered = lower(exported.graph, with_placement(exported.plan, ONNXRUNTIME, nodes), FULL)
-    assert int8_convolutions(lowered.SerializeToString()) == len(nodes)
-    kinds = optimized_node_types(lowered.SerializeToString())
-    assert kinds["Conv"] == len(convolutions(exported.graph.graph)) - len(nodes)
+    names = {node.name for node in convolutions(exported.graph.graph)}
+    placed = len(names & set(nodes))
+    assert int8_convolutions(lowered.SerializeToString()) == placed > 0
+    assert optimized_node_types(lowered.SerializeToString())["Conv"] == len(names) - placed
 
 
 def test_the_float_graph_has_no_convolution_in_int8(exported: Exported) -> None:
@@ -129,7 +130,9 @@ def test_activations_are_unsigned_and_biases_int32(exported: Exported) -> None:
 
 
 def test_a_plan_for_another_network_is_refused(exported: Exported) -> None:
-    with pytest.raises(ModelFileError, match=r"places node 'elsewhere', which model\.onnx cannot run in INT8"):
+    with pytest.raises(
+        ModelFileError, match=r"places node 'elsewhere' on onnxruntime, which model\.onnx cannot run in INT8 there"
+    ):
         lower(exported.graph, with_placement(exported.plan, ONNXRUNTIME, ("elsewhere",)), FULL)
 
 
