@@ -24,7 +24,8 @@ NEAR_BLACK_QUOTA = 0.05
 SETTINGS = ("depth", "gain", "probe", "device", "scanner", "frequency", "preset", "mode")
 """Words in the name of a table's column that tell how a frame was recorded."""
 PARTS = 4
-"""Brightness, spread and numeric settings are told apart by quarters of the frames."""
+"""Brightness, spread and numeric settings are told apart in as many equal steps from the smallest to the largest, so that
+what is rare counts as much as what is common."""
 
 Kind = tuple[int, ...]
 
@@ -44,7 +45,7 @@ def choose_samples(
 ) -> tuple[Sample, ...]:
     """Up to `count` samples: classes in turn, of a class the groups in turn, of these the kind of frame taken least.
 
-    The kind is brightness and spread of the frame, both in quarters, and its recording settings where the table has
+    The kind is brightness and spread of the frame, both in PARTS steps, and its recording settings where the table has
     them. Of near-identical neighbours in a recording one is taken; near-black frames fill NEAR_BLACK_QUOTA at most, as
     long as there are others. read: pixels of a sample, of at most LOOKED_AT * count of them, each once; None where
     samples are no images: then groups, classes and settings decide. The rest is by `rng`; the order of `samples` does
@@ -152,19 +153,19 @@ def _different(samples: Sequence[Sample], read: Callable[[Sample], Frame]) -> li
 
 
 def _qualities(looks: Sequence[Look]) -> list[Kind]:
-    """(quarter of brightness, quarter of spread) of each."""
-    brightness = _quarters([look.brightness for look in looks])
-    spread = _quarters([look.spread for look in looks])
+    """(step of brightness, step of spread) of each."""
+    brightness = _parts([look.brightness for look in looks])
+    spread = _parts([look.spread for look in looks])
     return list(zip(brightness, spread, strict=True))
 
 
-def _quarters(values: Sequence[float]) -> list[int]:
-    ends = np.quantile(values, np.arange(1, PARTS) / PARTS)
+def _parts(values: Sequence[float]) -> list[int]:
+    ends = np.linspace(min(values), max(values), PARTS + 1)[1:-1]
     return [int(part) for part in np.searchsorted(ends, values, side="right")]
 
 
 def _settings(samples: Sequence[Sample]) -> Callable[[Sample], Kind]:
-    """What tells a sample's recording settings: its own words, or the quarter where a column holds many numbers."""
+    """What tells a sample's recording settings: its own words, or the step where a column holds many numbers."""
     values: dict[str, set[str]] = defaultdict(set)
     for sample in samples:
         for name, value in sample.tags.items():
@@ -175,10 +176,10 @@ def _settings(samples: Sequence[Sample]) -> Callable[[Sample], Kind]:
 
 
 def _numbered(values: Sequence[str]) -> dict[str, int]:
-    """Each value -> its kind: a number of its own, or the quarter where there are many and all are numbers."""
+    """Each value -> its kind: a number of its own, or the step where there are many and all are numbers."""
     if len(values) > PARTS:
         try:
-            return dict(zip(values, _quarters([float(value) for value in values]), strict=True))
+            return dict(zip(values, _parts([float(value) for value in values]), strict=True))
         except ValueError:
             pass
     return {value: number for number, value in enumerate(values)}
