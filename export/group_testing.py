@@ -1,9 +1,9 @@
 """The few of many items that carry most of an error, found by measuring groups of them: O(k log n) measurements.
 
-Hwang's generalised binary splitting with a measured size in place of a yes or no, largest first: blocks of neighbours
-are measured, then the block with the largest error is halved and both halves are measured, until a single item is
-larger than everything else that is still together. That item is the largest of all, as long as no group has less error
-than one of its members.
+Hwang's generalised binary splitting with a measured size in place of a yes or no: blocks of neighbours are measured,
+then the largest is halved, both halves are measured, the larger one is halved again, down to a single item, as often as
+items are wanted. What is then larger than every group that is left is the largest of all, as long as no group has less
+error than one of its members; else the search goes on with the largest groups, as far as the budget goes.
 
 Source: Hwang 1972, A method for detecting all defective members in a population by group testing, JASA 67, 605-608.
 """
@@ -40,10 +40,10 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Heaviest:
-    """found: single items, each at least as large as any group measured after it, largest first. groups: every item
-    once, singly or with those it was last measured with, largest share first. complete: as many were found as were
-    asked for, or the rest is negligible. cancels: groups were seen to hide their members, so the items of the groups
-    that were left were measured one by one."""
+    """found: the largest of the items that were measured singly, largest first; as many as wanted, but negligible ones.
+    groups: every item once, singly or with those it was last measured with, largest share first. complete: no group is
+    larger than an item in `found`, so these are the largest of all. cancels: groups were seen to hide their members, so
+    the items of the groups that were left were measured one by one."""
 
     found: tuple[str, ...]
     groups: tuple[Group, ...]
@@ -93,28 +93,43 @@ def find_heaviest(items: Sequence[str], measure: Measure, *, count: int, budget:
             f"group testing: got a budget of {left} measurements, expected at least {len(blocks)} for the {count} "
             f"largest of {len(items)}; allow more"
         )
-    waiting = [Group(items=block, error=measure(block)) for block in blocks]
+    groups = [Group(items=block, error=measure(block)) for block in blocks]
     left -= len(blocks)
-    negligible = NEGLIGIBLE * sum(group.error for group in waiting)
-    found: list[Group] = []
+    negligible = NEGLIGIBLE * sum(group.error for group in groups)
     cancels = False
-    while waiting and len(found) < count:
-        waiting.sort(key=lambda group: group.error, reverse=True)
-        group = waiting[0]
-        if group.error <= negligible:
+    down: Group | None = None  # where the search for one more item has got to
+    while True:
+        found = _found(groups, count, negligible)
+        largest = max((group for group in groups if len(group.items) > 1), key=_error, default=None)
+        enough = found[-1].error if len(found) == count else negligible
+        complete = largest is None or largest.error <= enough
+        if largest is None or complete or left < 2:
             break
-        if len(group.items) == 1:
-            found.append(waiting.pop(0))
-            continue
-        if left < 2:
-            return _result(found, waiting, complete=False, cancels=cancels)
-        halves = _halves(group, measure)
+        whole = down if down is not None and len(found) < count else largest
+        halves = _halves(whole, measure)
         left -= 2
-        waiting[:1] = halves
-        if not cancels and max(half.error for half in halves) > CANCELS * group.error:
+        groups = [group for group in groups if group is not whole] + halves
+        heavier = max(halves, key=_error)
+        down = heavier if len(heavier.items) > 1 else None
+        if not cancels and heavier.error > CANCELS * whole.error:
             cancels = True
-            waiting, left = _one_by_one(waiting, measure, None if budget is None else left)
-    return _result(found, waiting, complete=True, cancels=cancels)
+            groups, left = _one_by_one(groups, measure, None if budget is None else left)
+            down = None
+    return Heaviest(
+        found=tuple(group.items[0] for group in found),
+        groups=tuple(sorted(groups, key=lambda group: group.share, reverse=True)),
+        complete=complete,
+        cancels=cancels,
+    )
+
+
+def _error(group: Group) -> float:
+    return group.error
+
+
+def _found(groups: Sequence[Group], count: int, negligible: float) -> list[Group]:
+    singles = [group for group in groups if len(group.items) == 1 and group.error > negligible]
+    return sorted(singles, key=_error, reverse=True)[:count]
 
 
 def _halves(group: Group, measure: Measure) -> list[Group]:
@@ -133,12 +148,3 @@ def _one_by_one(groups: Sequence[Group], measure: Measure, budget: int | None) -
         apart += [Group(items=(item,), error=measure((item,))) for item in group.items]
         left -= len(group.items)
     return apart, left
-
-
-def _result(found: Sequence[Group], waiting: Sequence[Group], *, complete: bool, cancels: bool) -> Heaviest:
-    return Heaviest(
-        found=tuple(group.items[0] for group in found),
-        groups=tuple(sorted([*found, *waiting], key=lambda group: group.share, reverse=True)),
-        complete=complete,
-        cancels=cancels,
-    )

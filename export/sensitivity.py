@@ -1,10 +1,13 @@
 """Which layers pay for INT8: the output error and the task's metric with single layers quantised, and with them back.
 
-A layer is toggled by lowering the plan again with another placement. The few layers that carry most of the error are
-found by group testing: the squared output error of rounding in different layers nearly adds up, because rounding errors
-have no mean and do not know of each other. It does not where a range clips or where the network saturates; then groups
-have less error than the sum of their members, which the search survives as long as they have no less than each one.
-It looks at layers *in* INT8 among float ones, not the reverse: two neighbours share the tensor between them, and taking
+A layer is toggled by lowering the plan again with another placement. The layers that carry most of the error are found
+by group testing, which stands on squared output errors nearly adding up: rounding errors of different layers have no
+mean and do not know of each other. They add up less where ranges clip, where the network saturates, where neighbours
+share a tensor, and where outputs are so few that errors of two layers point the same way or the opposite way by chance.
+Groups then have less error than their members together; the search needs only that they have no less than each one,
+and goes layer by layer where that is seen to fail. Whether taking the found layers back helps is measured, not assumed.
+
+Layers are looked at *in* INT8 among float ones, not the reverse: two neighbours share the tensor between them, and taking
 one of them back to float leaves that tensor in INT8 for the other.
 """
 
@@ -72,7 +75,7 @@ class Together:
 @dataclass(frozen=True, kw_only=True)
 class MetricChange:
     """value: of the float network, 0..1; 1 for agreement, which is with itself. What it loses in percentage points: with
-    every placed layer in INT8, and with the most sensitive ones back in float."""
+    every placed layer in INT8, and with those of keep_float back in float."""
 
     name: str
     frames: int
@@ -87,10 +90,12 @@ class SensitivityReport:
 
     form: how the layers were quantised; emulated: operator by operator, because its own runtime is not here. layers:
     in the placement. evaluations: graphs lowered and run, those for the metric included. error: of the outputs with
-    the whole placement in INT8; error_kept: with the layers of `found` back in float. found: the most sensitive, each
-    worse than all that is left together. complete: as many were found as were asked for. cancels: groups of layers
-    hid what their members cost, so these were measured one by one. rows: layers measured singly; together: the others.
-    ranking: all layers, most sensitive first; those of `together` by their share.
+    the whole placement in INT8. additivity: the squared errors of all groups together / that of the whole; 1 where they
+    add up, far above 2 where errors of layers undo each other. found: the most sensitive, most sensitive first.
+    complete: no group that is left has more error than they have. cancels: groups of layers hid what their members
+    cost, so these were measured one by one. keep_float: as many of `found`, from the first, as give the smallest error
+    when they are in float, none where every one makes it larger; error_kept: that error. rows: layers measured singly;
+    together: the others. ranking: all layers, most sensitive first; those of `together` by their share.
     """
 
     form: str
@@ -99,10 +104,12 @@ class SensitivityReport:
     frames: int
     evaluations: int
     error: float
-    error_kept: float
+    additivity: float
     found: tuple[str, ...]
     complete: bool
     cancels: bool
+    keep_float: tuple[str, ...]
+    error_kept: float
     rows: tuple[Layer, ...]
     together: tuple[Together, ...]
     ranking: tuple[str, ...]
@@ -141,11 +148,12 @@ def sensitivity(
     most = budget if budget is not None else worst_case(len(nodes), count) + after
     bench = _Bench(model, plan, form, feeds, lambda done: progress(done, max(done, most)))
     found = find_heaviest(nodes, lambda part: bench.error(part) ** 2, count=count, budget=searching)
-    kept = tuple(node for node in nodes if node not in found.found)
-    without = {node: bench.error(tuple(other for other in nodes if other != node)) for node in found.found}
-    error, error_kept = bench.error(nodes), bench.error(kept)
+    without = {node: bench.error(_without(nodes, (node,))) for node in found.found}
+    in_float = _best_start(bench, nodes, found.found)
+    kept = _without(nodes, in_float)
     change, drops = _metric_change(bench, metric, nodes, kept, found.found) if metric else (None, {})
     operators = {node.name: node.op_type for node in model.graph.node}
+    error = bench.error(nodes)
     return SensitivityReport(
         form=form.name,
         emulated=not runs_here(form),
@@ -153,10 +161,12 @@ def sensitivity(
         frames=len(feeds),
         evaluations=bench.evaluations,
         error=error,
-        error_kept=error_kept,
+        additivity=sum(group.error for group in found.groups) / error**2 if error > 0 else 1.0,
         found=found.found,
         complete=found.complete,
         cancels=found.cancels,
+        keep_float=in_float,
+        error_kept=bench.error(kept),
         rows=tuple(
             Layer(
                 node=node,
@@ -178,8 +188,9 @@ def sensitivity(
 
 
 def _after_search(count: int, metric: TaskMetric | None) -> int:
-    """Graphs run beside the search: all layers, all but the found ones, all but each one; then the metric's."""
-    return 2 + count + (2 + count if metric else 0)
+    """Graphs run beside the search: all layers, all but each found one, all but the first 2, 3, ...; then the metric's:
+    all, all but those kept in float, each found one alone."""
+    return 2 * count + (2 + count if metric else 0)
 
 
 def _search_budget(budget: int, after: int, layers: int, count: int) -> int:
@@ -192,6 +203,16 @@ def _search_budget(budget: int, after: int, layers: int, count: int) -> int:
     return budget - after
 
 
+def _without(nodes: tuple[str, ...], in_float: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(node for node in nodes if node not in in_float)
+
+
+def _best_start(bench: _Bench, nodes: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:
+    """The start of `found` that, in float, leaves the smallest error."""
+    starts = [found[:count] for count in range(len(found) + 1)]
+    return min(starts, key=lambda start: bench.error(_without(nodes, start)))
+
+
 def _root(group: Group) -> float:
     return float(np.sqrt(group.error))
 
@@ -201,12 +222,13 @@ def _metric_change(
 ) -> tuple[MetricChange, dict[str, float]]:
     """The metric with everything in INT8, with the found layers back in float, and with each of them alone in INT8."""
     whole = bench.outcomes(nodes, metric.baseline)
+    rest = whole if kept == nodes else bench.outcomes(kept, metric.baseline)
     change = MetricChange(
         name=metric.name,
         frames=len(metric.baseline.feeds),
         value=1.0 if metric.name == AGREEMENT else score(whole, metric.baseline.reference, metric.name),
         drop_points=_drop(whole, metric.name),
-        drop_points_kept=_drop(bench.outcomes(kept, metric.baseline), metric.name),
+        drop_points_kept=_drop(rest, metric.name),
     )
     return change, {node: _drop(bench.outcomes((node,), metric.baseline), metric.name) for node in found}
 
@@ -260,4 +282,6 @@ class _Bench:
 
 
 def _named(part: tuple[str, ...]) -> str:
+    if not part:
+        return "nothing"
     return f"{part[0]!r}" if len(part) == 1 else f"{part[0]!r} and {len(part) - 1} more layers"

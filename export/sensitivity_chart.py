@@ -66,8 +66,8 @@ def chart(report: SensitivityReport, title: str) -> str:
 
 def _subtitle(report: SensitivityReport) -> str:
     how = "emulated" if report.emulated else "run on this machine"
-    back = f"; {100 * report.error_kept:.2g} % with the {len(report.found)} marked ones back in float"
-    return f"{report.form}, {how}; all {report.layers} layers in INT8: {100 * report.error:.2g} %{back if report.found else ''}"
+    back = f"; {100 * report.error_kept:.2g} % with the first {len(report.keep_float)} back in float"
+    return f"{report.form}, {how}; all {report.layers} layers in INT8: {100 * report.error:.2g} %{back if report.keep_float else ''}"
 
 
 def _row(place: int, bar: Bar, largest: float) -> list[str]:

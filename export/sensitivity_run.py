@@ -116,14 +116,14 @@ def measure_sensitivity(
 
 
 def keep_float_list(report: SensitivityReport, model: FloatModel) -> KeepFloat:
-    """The layers the report found, each with what it costs."""
+    """The layers that the report keeps in float, each with what it costs in INT8."""
     alone = {row.node: row.error for row in report.rows}
     return KeepFloat(
         model=GraphIdentity.of(model.graph, model.name),
         form=report.form,
         nodes={
             node: f"alone in INT8 it changes the outputs by {alone[node]:.2g} of their standard deviation ({report.form})"
-            for node in report.found
+            for node in report.keep_float
         },
     )
 

@@ -46,6 +46,9 @@ Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of the choice of fr
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE.json", help="Write the keep-float list.")]
 Chart = Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Write the bar chart.")]
 
+ADDITIVE = 2.5
+"""Up to here the squared errors of parts may exceed that of the whole: two neighbours share the tensor between them."""
+
 
 def command(
     source: Source,
@@ -159,21 +162,31 @@ def _facts(done: MeasuredSensitivity) -> Iterator[tuple[str, str]]:
     report = done.report
     yield "model", f"{done.model}, {report.layers} layers in INT8 for {report.form}"
     yield "output error", f"{_number(report.error)} of the outputs' standard deviation, {report.frames} frames"
-    if report.found:
-        yield "with these in float", _number(report.error_kept)
+    if report.keep_float:
+        yield "kept in float", f"the first {len(report.keep_float)} of these: error {_number(report.error_kept)}"
+    elif report.found:
+        yield "kept in float", "none: with any of these in float the error is larger, because errors undo each other"
     if report.metric is not None:
         metric = report.metric
         where = f"{metric.frames} frames"
         if done.labelled is not None:
             where = f"{metric.frames} frames of {done.labelled.groups} validation groups"
-        lost = f"{_points(metric.drop_points)} points in INT8, {_points(metric.drop_points_kept)} with these in float"
+        lost = f"{_points(metric.drop_points)} points in INT8"
+        if report.keep_float:
+            lost += f", {_points(metric.drop_points_kept)} with those in float"
         yield metric.name, f"{100 * metric.value:.1f} % in float; {lost} ({where})"
     yield (
         "graphs run",
         f"{report.evaluations}, {'emulated operator by operator' if report.emulated else 'on this machine'}",
     )
     if not report.complete:
-        yield "note", "the error is spread: no more layers stand out; --budget lets the search go on"
+        yield "note", "the error is spread over many layers, and others may cost more; --budget lets the search go on"
+    if report.additivity > ADDITIVE:
+        times = f"{report.additivity:.1f} times"
+        yield (
+            "note",
+            f"squared errors of the parts are {times} that of the whole: errors of layers partly undo each other",
+        )
     if report.cancels:
         yield "note", "errors of some layers cancel, so the rest was measured one by one"
     if not report.found:

@@ -93,10 +93,24 @@ def test_every_item_is_in_one_group_and_the_budget_is_kept(errors: list[float], 
     assert shares == sorted(shares, reverse=True)
 
 
-def test_error_spread_evenly_is_called_incomplete_not_ranked_at_any_price() -> None:
+@given(st.lists(st.floats(1.0, 2.0), min_size=8, max_size=200), st.integers(1, 5))
+def test_error_spread_evenly_still_gives_as_many_items_but_no_claim_to_be_the_largest(
+    errors: list[float], wanted: int
+) -> None:
+    table = dict(zip(names(len(errors)), errors, strict=True))
+    measure = Counted(table)
+    result = find_heaviest(list(table), measure, count=wanted)
+    assert len(measure.asked) <= worst_case(len(errors), wanted)
+    assert len(result.found) == wanted or max(errors) <= NEGLIGIBLE * math.fsum(errors)
+    if result.complete:
+        assert [table[name] for name in result.found] == sorted(errors, reverse=True)[: len(result.found)]
+
+
+def test_of_64_that_cost_the_same_none_is_called_the_largest() -> None:
     measure = Counted(planted(64, {}, 1.0))
     result = find_heaviest(names(64), measure, count=5)
     assert not result.complete
+    assert len(result.found) == 5
     assert len(measure.asked) <= worst_case(64, 5) == 36
 
 
