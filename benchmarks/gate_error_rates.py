@@ -1,27 +1,23 @@
 """How often the accuracy gate is wrong: paired predictions simulated with a known true drop.
 
     python -m edgeneuro.benchmarks.gate_error_rates
-    python -m edgeneuro.benchmarks.gate_error_rates --measure runs/us_lung_pocus_224/stanet --data us_lung_pocus
 
 Every frame of a patient changes its answer with the patient's own probability, drawn from a beta distribution, so that
-changes within a patient correlate; a share of the changes are gains. The second form measures that correlation in
-out-of-fold predictions of a float and an INT8 graph (see real_data.py), and writes docs/results/gate_correlation.
+changes within a patient correlate; a share of the changes are gains. How much they correlate in real predictions is
+measured by gate_correlation.py.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeneuro.benchmarks.out_of_fold import pool, read_fold
 from edgeneuro.benchmarks.results import write_result
-from edgeneuro.data import open_data
 from edgeneuro.data.sample import Sample
 from edgeneuro.export.gate import Margin, checks, verdict_of
 from edgeneuro.export.outcomes import FRAME, Outcomes
@@ -112,17 +108,25 @@ def _outcomes(
         path: np.eye(classes)[np.where(found, targets, (targets + 1) % classes)]
         for path, found in (("float", right), ("engine", engine))
     }
+    data = DataIdentity(name="simulated", licence="none", simulated=True, frames=len(samples), groups=0)
+    return outcomes_from(tables, samples, tuple(f"class {k}" for k in range(classes)), data)
+
+
+def outcomes_from(
+    tables: Mapping[str, Floats], samples: tuple[Sample, ...], classes: tuple[str, ...], data: DataIdentity
+) -> Outcomes:
+    """tables: graph -> (frame, class) probabilities of labelled `samples`, the float graph first."""
+    reference, *_ = tables
+    expected = tables[reference].argmax(1)
     return Outcomes(
         task="classification",
         unit=FRAME,
-        data=DataIdentity(name="simulated", licence="none", simulated=True, frames=len(samples), groups=0),
+        data=data,
         samples=samples,
-        classes=tuple(f"class {k}" for k in range(classes)),
-        reference="float",
+        classes=classes,
+        reference=reference,
         labelled=True,
-        agreement={
-            path: (table.argmax(1) == tables["float"].argmax(1)).astype(float) for path, table in tables.items()
-        },
+        agreement={path: (table.argmax(1) == expected).astype(np.float64) for path, table in tables.items()},
         probabilities=tables,
     )
 
@@ -265,77 +269,13 @@ def simulate(repeats: int, seed: int) -> None:
     )
 
 
-def correlation_of(values: Floats, groups: Sequence[str]) -> float:
-    """Intraclass correlation from one-way analysis of variance, unequal groups. Source: Donner 1986, Int. Stat. Rev. 54:67."""
-    number = np.unique(np.asarray(groups, str), return_inverse=True)[1]
-    sizes = np.bincount(number)
-    means = np.bincount(number, values) / sizes
-    between = float((sizes * (means - values.mean()) ** 2).sum()) / (len(sizes) - 1)
-    within = float(((values - means[number]) ** 2).sum()) / (len(values) - len(sizes))
-    size = (len(values) - float((sizes**2).sum()) / len(values)) / (len(sizes) - 1)
-    return (between - within) / (between + (size - 1.0) * within)
-
-
-def measure(folders: Sequence[Path], data: str) -> None:
-    """Write docs/results/gate_correlation: of changed answers between float and INT8, out of fold."""
-    dataset = open_data(data)
-    samples = [sample for sample in dataset.samples if sample.target is not None]
-    targets = np.array([sample.target for sample in samples])
-    groups = [sample.group for sample in samples]
-    rows = []
-    for folder in folders:
-        tables = pool(
-            [read_fold(path) for path in sorted(folder.glob("*.npz"))], samples, len(dataset.classes), str(folder)
-        )
-        reference, engine = (table.argmax(1) for table in list(tables.values())[:2])
-        lost = (reference == targets).astype(np.float64) - (engine == targets)
-        rows.append(
-            {
-                "study": folder.parent.name,
-                "frames": len(samples),
-                "groups": len(set(groups)),
-                "losses": int((lost > 0).sum()),
-                "gains": int((lost < 0).sum()),
-                "changed": int((reference != engine).sum()),
-                "drop": round(correlation_of(lost, groups), 3),
-                "any": round(correlation_of((reference != engine).astype(np.float64), groups), 3),
-            }
-        )
-    write_result(
-        "gate_correlation",
-        title="How alike the changes of one patient are, float against INT8",
-        rows=rows,
-        columns={
-            "study": "predictions",
-            "frames": "frames",
-            "groups": "groups",
-            "losses": "right to wrong",
-            "gains": "wrong to right",
-            "changed": "other class",
-            "drop": "correlation of the drop",
-            "any": "correlation of any change",
-        },
-        context={
-            "script": "python -m edgeneuro.benchmarks.gate_error_rates --measure ... --data " + dataset.name,
-            "data": f"{dataset.name}, licence {dataset.licence}",
-            "protocol": "grouped, the table's fold column; out-of-fold predictions of all folds pooled",
-            "notes": [f"The gate reckons with {CORRELATION:g} (edgeneuro.metrics.CORRELATION)."],
-        },
-    )
-
-
 def main() -> None:
-    """Parse, then simulate or measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Parse, then simulate."""
+    parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--measure", type=Path, nargs="+", metavar="FOLDER")
-    parser.add_argument("--data", default="us_lung_pocus")
     arguments = parser.parse_args()
-    if arguments.measure:
-        measure(arguments.measure, arguments.data)
-    else:
-        simulate(arguments.repeats, arguments.seed)
+    simulate(arguments.repeats, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from edgeneuro.metrics.resample import group_numbers
 CORRELATION = 0.1
 """Of changes within one group that the interval reckons with even where too few are seen to tell. Measured between
 STANet's float and INT8 graphs on 57 lung ultrasound patients: 0.02 at 224 px and 0.10 at 128 px
-(benchmarks/gate_error_rates.py --measure)."""
+(benchmarks/gate_correlation.py)."""
 TAIL = 0.025
 """Of each side: the interval is two-sided, 95 %."""
 _NORMAL_FROM = 1000.0
