@@ -12,10 +12,11 @@ from edgeneuro.export.lint.view import View
 Severity: TypeAlias = Literal["error", "warning"]
 """error: the target refuses the file or computes something else. warning: it is right there, but slow or less exact."""
 
-TENSORRT = tuple(name for name, form in FORMS.items() if form.backend == "tensorrt")
-ONNXRUNTIME = tuple(name for name, form in FORMS.items() if form.backend == "onnxruntime")
-X86 = tuple(name for name in ONNXRUNTIME if "x86_64" in FORMS[name].requires)
 EVERY = tuple(name for name, form in FORMS.items() if form.operators)
+"""Targets that run something in INT8."""
+TENSORRT = tuple(name for name in EVERY if FORMS[name].backend == "tensorrt")
+ONNXRUNTIME = tuple(name for name in EVERY if FORMS[name].backend == "onnxruntime")
+X86 = tuple(name for name in ONNXRUNTIME if "x86_64" in FORMS[name].requires)
 
 
 @dataclass(frozen=True, kw_only=True)

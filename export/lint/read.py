@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import TensorProto, helper, inliner, numpy_helper
+from onnx import helper, inliner, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from edgeneuro.errors import ModelFileError
+from edgeneuro.export import graph as graphs
+from edgeneuro.spec import Array
 
 OPERATOR_FORMAT = (
     "QLinearConv",
@@ -21,12 +25,11 @@ OPERATOR_FORMAT = (
 )
 """Quantised otherwise than by Q/DQ pairs; ONNX Runtime's own are recognised by their QLinear... and QGemm names."""
 
-NUMBERS = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
-"""Attributes of Constant that hold plain numbers, and their type as a tensor."""
+RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 
 
 def read_quantized(path: Path) -> onnx.ModelProto:
-    """The graph in `path` for `lint`: weights inside, functions inlined, constants as initializers, nodes named.
+    """The graph in `path` for `lint`: weights inside, functions inlined, constants folded, nodes named.
 
     Raises ModelFileError: unreadable, weights in a file that is missing, quantised by other means than Q/DQ pairs,
     Q/DQ inside a branch or loop.
@@ -54,11 +57,11 @@ def is_quantized(model: onnx.ModelProto) -> bool:
 
 
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with functions inlined, constants as initializers and nodes named apart."""
+    """A copy with functions inlined, constants folded and nodes named apart."""
     copied = inliner.inline_local_functions(model) if model.functions else onnx.ModelProto()
     if not model.functions:
         copied.CopyFrom(model)
-    _lift_constants(copied.graph)
+    _fold_constants(copied.graph, copied.opset_import)
     _name_nodes(copied.graph)
     return copied
 
@@ -80,40 +83,38 @@ def _refuse_other_formats(graph: onnx.GraphProto, path: Path, inside: str | None
                 _refuse_other_formats(branch, path, inside=f"{kind} {node.name!r}")
 
 
-def _lift_constants(graph: onnx.GraphProto) -> None:
-    """Constant nodes, and Identity of what is stored, become initializers."""
-    stored = {tensor.name: tensor for tensor in graph.initializer}
+def _fold_constants(graph: onnx.GraphProto, opsets: Sequence[onnx.OperatorSetIdProto]) -> None:
+    """What follows from stored tensors alone becomes a stored tensor: Constant nodes, casts and scales of weights.
+
+    Q/DQ stay, and so does what ONNX's reference implementation cannot run.
+    """
+    stored = graphs.initializers(graph)
+    outputs = {item.name for item in graph.output}
     kept = []
     for node in graph.node:
-        value = _constant(node, stored)
-        if value is None:
-            kept.append(node)
+        fixed = node.op_type not in ("QuantizeLinear", "DequantizeLinear") and node.op_type not in RANDOM
+        fixed = fixed and all(name in stored for name in node.input if name) and not outputs & set(node.output)
+        values = _evaluated(node, stored, opsets) if fixed else None
+        if values is None:
+            kept.append(onnx.NodeProto.FromString(node.SerializeToString()))
             continue
-        value.name = node.output[0]
-        stored[value.name] = value
-        graph.initializer.append(value)
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+        stored |= values
+        graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
     del graph.node[:]
-    graph.node.extend(copies)
+    graph.node.extend(kept)
 
 
-def _constant(node: onnx.NodeProto, stored: dict[str, TensorProto]) -> TensorProto | None:
-    if node.op_type == "Identity" and node.input[0] in stored:
-        return _copied(stored[node.input[0]])
-    if node.op_type != "Constant":
+def _evaluated(
+    node: onnx.NodeProto, stored: Mapping[str, Array], opsets: Sequence[onnx.OperatorSetIdProto]
+) -> dict[str, Array] | None:
+    ends = [helper.make_empty_tensor_value_info(name) for name in node.output]
+    inputs = [helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(node.input) if name]
+    model = helper.make_model(helper.make_graph([node], "constant", inputs, ends), opset_imports=opsets)
+    try:
+        values = ReferenceEvaluator(model).run(None, {item.name: stored[item.name] for item in inputs})
+    except Exception:  # noqa: BLE001  (an operator or a type it does not know, in whatever words: the node stays)
         return None
-    item = node.attribute[0]
-    value = helper.get_attribute_value(item)
-    if item.name == "value":
-        return _copied(value)
-    dtype = NUMBERS.get(item.name)
-    return None if dtype is None else numpy_helper.from_array(np.asarray(value, dtype))
-
-
-def _copied(tensor: TensorProto) -> TensorProto:
-    copy = TensorProto()
-    copy.CopyFrom(tensor)
-    return copy
+    return {name: np.asarray(value) for name, value in zip(node.output, values, strict=True)}
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

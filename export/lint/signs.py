@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx
@@ -18,8 +18,12 @@ SHAPED = (*MOVERS, "ReduceMean", "ReduceMax", "ReduceSum")
 """Of these, those whose further inputs are shapes and axes."""
 
 
-def never_negative(tensor: str, makers: Mapping[str, onnx.NodeProto], constants: Mapping[str, Array]) -> bool:
-    """Whether the operators that make `tensor` exclude values below 0. Network inputs may be negative."""
+def never_negative(
+    tensor: str, makers: Mapping[str, onnx.NodeProto], constants: Mapping[str, Array], known: Collection[str] = ()
+) -> bool:
+    """Whether the operators that make `tensor` exclude values below 0, given that those of `known` are not negative."""
+    if tensor in known:
+        return True
     if tensor in constants:
         return bool(np.all(constants[tensor] >= 0))
     maker = makers.get(tensor)
@@ -32,5 +36,5 @@ def never_negative(tensor: str, makers: Mapping[str, onnx.NodeProto], constants:
         return False
     if maker.op_type in KEEPING:
         inputs = maker.input[:1] if maker.op_type in SHAPED else maker.input
-        return all(never_negative(name, makers, constants) for name in inputs)
+        return all(never_negative(name, makers, constants, known) for name in inputs)
     return maker.op_type in POSITIVE

@@ -59,6 +59,7 @@ class _Work:
         self.names: dict[str, str] = {}  # dequantised tensor -> the float tensor it stands for
         self.seen: dict[str, list[tuple[Range, bool]]] = {}
         self.restored: list[str] = []
+        self.positive: set[str] = set()  # float tensors whose pair represents nothing below 0
         kept = [node for node in self.graph.node if node.op_type not in ("QuantizeLinear", "DequantizeLinear")]
         copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
         del self.graph.node[:]
@@ -77,8 +78,9 @@ class _Work:
         item = read.quantize
         limits = None if item is None else represented(item)
         if item is not None and limits is not None:
-            if limits.low == 0.0 and not self._positive(source):
-                source = self._relu(source)
+            if limits.low == 0.0:
+                source = source if self._positive(source) else self._relu(source)
+                self.positive.add(source)
             self.seen.setdefault(source, []).append((limits, item.centred))
         self.names[tensor] = source
         for node in self.readers.get(tensor, []):
@@ -87,7 +89,7 @@ class _Work:
     def _positive(self, tensor: str) -> bool:
         makers = graphs.producers(self.graph)
         start = origin(tensor, makers)
-        return start not in makers or never_negative(start, makers, self.view.constants)
+        return start not in makers or never_negative(start, makers, self.view.constants, self.positive)
 
     def _relu(self, tensor: str) -> str:
         name = f"{tensor}/relu"
@@ -103,6 +105,7 @@ class _Work:
         graphs.sort_nodes(self.graph)
         del self.graph.value_info[:]
         fold_transposes(self.graph)
+        make_room(self.graph)
         makers = graphs.producers(self.graph)
         gathered: dict[str, list[tuple[Range, bool]]] = {}
         for tensor, found in self.seen.items():
@@ -112,10 +115,14 @@ class _Work:
         return Stripped(model=self.model, ranges=ranges, symmetric=symmetric, restored=tuple(self.restored))
 
     def _name_outputs(self) -> dict[str, str]:
-        """Network outputs that a DequantizeLinear made keep their names; returns old name -> new."""
+        """Network outputs that a DequantizeLinear made keep their names; returns old name -> new.
+
+        What our own writer closed loses the "/float" it was given.
+        """
         outputs = {item.name for item in self.graph.output}
         fixed = outputs | {item.name for item in self.graph.input}
-        renamed: dict[str, str] = {}
+        renamed = {source: tensor for tensor, source in self.names.items() if source == f"{tensor}/float"}
+        outputs -= set(renamed.values())
         for output in sorted(outputs & set(self.names)):
             source = self.names[output]
             if source in fixed or source in renamed:
@@ -163,6 +170,16 @@ def fold_transposes(graph: onnx.GraphProto) -> None:
         graphs.add_constant(graph, node.output[0], stored.transpose(*order))
         graph.node.remove(node)
     graphs.drop_unused_initializers(graph)
+
+
+def make_room(graph: onnx.GraphProto) -> None:
+    """Stored tensors step aside where `lower` will want their names, NODE/weight and NODE/bias."""
+    wanted = {f"{node.name}/{what}" for node in graph.node for what in ("weight", "bias")}
+    for tensor in graph.initializer:
+        if tensor.name in wanted:
+            for node in graph.node:
+                node.input[:] = [f"{name}/stored" if name == tensor.name else name for name in node.input]
+            tensor.name = f"{tensor.name}/stored"
 
 
 def _covering(found: list[Range]) -> Range:

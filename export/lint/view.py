@@ -48,12 +48,12 @@ class Quantizer:
         """As many steps below 0 as INT8 has with zero point 0: that, or UINT8 with 128."""
         middle = {"INT8": 0, "UINT8": 128}.get(self.kind)
         points = set() if self.zero_point is None else {int(value) for value in self.zero_point}
-        return points == {middle}
+        return bool(points == {middle})
 
     def same_steps(self, other: Quantizer) -> bool:
         """Whether both round to the same values."""
         if self.scale is None or other.scale is None or self.zero_point is None or other.zero_point is None:
-            return self.node.input[1:] == other.node.input[1:]
+            return list(self.node.input[1:]) == list(other.node.input[1:])
         return (
             self.kind == other.kind
             and bool(np.array_equal(self.scale, other.scale))

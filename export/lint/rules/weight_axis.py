@@ -30,8 +30,8 @@ RULE = Rule(
     id="weight-axis",
     title="Per-channel weight scales follow the output channels",
     reason=(
-        "An INT8 kernel scales the sum of an output channel once. Scales along another axis cannot be taken out of that "
-        "sum: the layer falls back to float, or is refused."
+        "An INT8 kernel scales the sum of an output channel once; scales along another axis cannot be taken out of that "
+        "sum. ONNX Runtime 1.31 fuses such a layer all the same and gives each output channel the wrong scale."
     ),
     source="TensorRT documentation, Working with Quantized Types; ONNX operator QLinearConv",
     targets=EVERY,
