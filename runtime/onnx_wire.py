@@ -23,6 +23,8 @@ _FIELDS: Mapping[str, Mapping[int, str]] = {
 _EXTERNAL_DATA = 13  # of TensorProto: where its values lie
 _GRAPH = 7  # of ModelProto
 _NODE = 1  # of GraphProto
+_INPUT, _OUTPUT = 11, 12  # of GraphProto
+_VALUE_NAME = 1  # of ValueInfoProto
 _NODE_INPUT, _NODE_NAME, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 3, 4, 5, 7
 _ATTRIBUTE_NAME = 1
 _MAX_DEPTH = 100  # protobuf's own limit of nesting
@@ -56,6 +58,15 @@ def standard_nodes(model: bytes) -> list[WireNode]:
         for node in _of(graph, _NODE)
         if "".join(_texts(node, _NODE_DOMAIN)) in ("", "ai.onnx")
     ]
+
+
+def interface_names(model: bytes) -> tuple[list[str], list[str]]:
+    """Names of the graph's inputs, and of its outputs, in order."""
+    found: tuple[list[str], list[str]] = ([], [])
+    for graph in _of(memoryview(model), _GRAPH):
+        for names, field in zip(found, (_INPUT, _OUTPUT), strict=True):
+            names.extend(name for value in _of(graph, field) for name in _texts(value, _VALUE_NAME))
+    return found
 
 
 def _texts(data: memoryview, field: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -12,6 +12,7 @@ import openvino
 from edgeneuro.errors import BackendError
 from edgeneuro.runtime.backends.child import run_child
 from edgeneuro.runtime.backends.common import first_line, refuse_outside_weights
+from edgeneuro.runtime.onnx_wire import interface_names
 from edgeneuro.spec import Array, TensorSpec
 
 LIBRARY = f"openvino {openvino.__version__.partition('-')[0]}"
@@ -41,8 +42,11 @@ class OpenVinoBackend:
                 f"{LIBRARY}: refuses the graph ({_reason(error)}); build the engine again, or use onnxruntime"
             ) from error
         self.compiled = compiled
-        self.inputs = tuple(_spec(port) for port in compiled.inputs)
-        self.outputs = tuple(_spec(port) for port in compiled.outputs)
+        inputs, outputs = interface_names(model)
+        self.inputs = tuple(_spec(port, inputs) for port in compiled.inputs)
+        self.outputs = tuple(
+            _spec(port, (first, *outputs)) for port, first in zip(compiled.outputs, outputs, strict=True)
+        )
         self._dtypes = {spec.name: spec.dtype for spec in self.inputs}
         self._names = [spec.name for spec in self.outputs]
         self._lock = Lock()
@@ -93,11 +97,15 @@ def _prove(model: bytes, threads: int | None) -> None:
         _proven.add(key)
 
 
-def _spec(port: Any) -> TensorSpec:
-    """What the library says about one input or output; it knows neither names of axes nor units."""
-    shape = port.get_partial_shape()
+def _spec(port: Any, known: Sequence[str]) -> TensorSpec:
+    """What the library says about one input or output; it knows neither names of axes nor units.
+
+    known: names of the graph's own interface, the likeliest first. The library takes an operator away that changes nothing (Identity, a
+    Reshape to the same shape) and then gives its tensor the names before and after it alike.
+    """
+    shape, names = port.get_partial_shape(), port.get_names()
     return TensorSpec(
-        name=port.get_any_name(),
+        name=next(name for name in known if name in names),
         shape=tuple(size.get_length() if size.is_static else -1 for size in shape),
         axes=tuple(f"axis {axis}" for axis in range(len(shape))),
         dtype=str(port.get_element_type().to_dtype()),

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeneuro.errors import BackendError
 from edgeneuro.runtime import onnx_wire
 from edgeneuro.runtime.backends import open_backend
-from edgeneuro.runtime.onnx_wire import has_outside_weights, standard_nodes
+from edgeneuro.runtime.onnx_wire import has_outside_weights, interface_names, standard_nodes
 from tests.runtime.bundles import tiny_onnx
 
 
@@ -115,3 +115,9 @@ def test_nodes_are_read_as_onnx_reads_them() -> None:
     ]
     assert nodes[0].name == "pool"
     assert nodes[2].attributes == ("transB",)
+
+
+def test_names_of_the_interface_are_read_in_order() -> None:
+    model = onnx.ModelProto.FromString(tiny_onnx())
+    model.graph.output.append(helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["batch", 1]))
+    assert interface_names(model.SerializeToString()) == (["image"], ["logits", "flat"])

@@ -101,6 +101,18 @@ def test_outputs_keep_the_graphs_names_and_order() -> None:
     assert outputs["a"].min() < -5
 
 
+def test_an_output_keeps_its_name_where_the_library_takes_its_operator_away() -> None:
+    model = onnx.ModelProto.FromString(tiny_onnx())
+    for name in ("b", "a"):
+        model.graph.node.append(helper.make_node("Identity", ["logits"], [name]))
+        model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 3]))
+    opened = OpenVinoBackend(model.SerializeToString(), threads=1)
+    outputs = opened.run({"image": frames(1)})
+    opened.close()
+    assert list(outputs) == ["logits", "b", "a"]
+    np.testing.assert_array_equal(outputs["a"], outputs["logits"])
+
+
 def test_an_operator_nobody_has_is_refused_by_name() -> None:
     model = graph_of([helper.make_node("NoSuchThing", ["x"], ["y"])], {}).SerializeToString()
     with pytest.raises(BackendError, match=r"openvino 20.*refuses the graph.*NoSuchThing"):
