@@ -1,17 +1,18 @@
 """INT8 graphs of this project beside those of NNCF and ONNX Runtime's quantiser, on four trained networks.
 
-    python -m edgeneuro.benchmarks.quantisation [NET...] [--again STEP] [--write-only]
+    python -m edgeneuro.benchmarks.quantisation [NET...] [--again STEP]
 
 Networks: stanet, resnet18, lite0, unet; train them first (edgeneuro.benchmarks.train_nets; STANet by
-edgeneuro.benchmarks.real_data us_lung_pocus). Steps of each: graphs, checks, times. A step that has been done is read
-from runs/quantisation/NET/STEP.json; --again repeats it and those after it. Data sets are looked for in $EDGENEURO_DATA.
+edgeneuro.benchmarks.real_data us_lung_pocus). Steps of each: graphs, outputs, checks, times. A step that has been done is read
+from runs/quantisation/NET/STEP.json; --again repeats it. Data sets are looked for in $EDGENEURO_DATA.
 Writes docs/results/quantisation.json and .md, quantisation_accuracy.json and .md.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -19,9 +20,11 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from edgeneuro.benchmarks.quantisation_cases import Case, open_case
-from edgeneuro.benchmarks.quantisation_checks import Check, check, float_outputs
-from edgeneuro.benchmarks.quantisation_graphs import Graphs, build_graphs
+from edgeneuro.benchmarks.quantisation_accuracy import accuracies
+from edgeneuro.benchmarks.quantisation_cases import Case, open_cases
+from edgeneuro.benchmarks.quantisation_checks import Checks, check_all
+from edgeneuro.benchmarks.quantisation_graphs import FLOAT, Graphs, build_graphs, read_plan
+from edgeneuro.benchmarks.quantisation_outputs import all_outputs, output_error
 from edgeneuro.benchmarks.quantisation_tables import (
     ACCURACY_COLUMNS,
     COLUMNS,
@@ -39,52 +42,49 @@ from edgeneuro.files import write_json
 from edgeneuro.records import from_json, to_json
 
 NETS = ("stanet", "resnet18", "lite0", "unet")
-STEPS = ("graphs", "checks", "times")
+STEPS = ("graphs", "outputs", "checks", "times")
 RUNS = Path("runs") / "quantisation"
 TRAINED = Path("runs") / "nets"
-STANET = Path("runs") / "us_lung_pocus_224" / "stanet" / "fold0"
+STANET = Path("runs") / "us_lung_pocus_224" / "stanet"
 Step = TypeVar("Step")
 Progress = Callable[[str], None]
 
 
 def measure(
-    case: Case, folder: Path, *, threads: int, search_s: float, budget_s: float, progress: Progress
+    cases: Sequence[Case], folder: Path, *, threads: int, search_s: float, budget_s: float, progress: Progress
 ) -> Measured:
-    """All steps of one network, each read from `folder` where it was done before."""
-    graphs = _step(
-        folder / "graphs.json",
-        Graphs,
-        lambda: build_graphs(case, folder, threads=threads, search_s=search_s, progress=progress),
-    )
-    checks = _checks(case, graphs, folder, threads, progress)
-    progress(f"{case.name}: timing")
+    """All steps of one network, each read from `folder` where it was done before. cases: its folds; the first is
+    counted and timed, all enter the accuracy."""
+    first = cases[0]
+    build = partial(build_graphs, threads=threads, search_s=search_s, progress=progress)
+    graphs = _step(folder / "graphs.json", Graphs, lambda: build(first, folder))
+    answered = [(first, all_outputs(first, graphs.variants, folder, threads=threads, progress=progress))]
+    for number, case in enumerate(cases[1:], 1):
+        beside = folder / f"fold{number}"
+        other = _step(beside / "graphs.json", Graphs, partial(build, case, beside, like=read_plan(folder)))
+        answered.append((case, all_outputs(case, other.variants, beside, threads=threads, progress=progress)))
+    progress(f"{first.name}: counting layers, building for TensorRT-RTX")
+    checks = _step(folder / "checks.json", Checks, lambda: check_all(graphs.variants, folder))
+    progress(f"{first.name}: timing")
     times = _step(
         folder / "times.json",
         Times,
-        lambda: time_case(case, graphs.variants, folder, threads=threads, budget_s=budget_s),
+        lambda: time_case(first, graphs.variants, folder, threads=threads, budget_s=budget_s),
     )
-    convolutions = sum(node.op_type == "Conv" for node in case.graph.graph.node)
+    outputs = answered[0][1]
+    reference = next(values for one, values in outputs.items() if one.tool == FLOAT)
     return Measured(
-        name=case.name,
-        metric=case.metric,
-        macs=case.macs,
-        convolutions=convolutions,
-        facts=case.facts,
+        name=first.name,
+        metric=first.metric,
+        macs=first.macs,
+        convolutions=sum(node.op_type == "Conv" for node in first.graph.graph.node),
+        facts=first.facts,
         graphs=graphs,
-        checks=checks,
+        checks=checks.found,
+        errors={(one.tool, one.runtime): output_error(values, reference) for one, values in outputs.items()},
+        accuracies=tuple(accuracies(answered)),
         times=times,
     )
-
-
-def _checks(case: Case, graphs: Graphs, folder: Path, threads: int, progress: Progress) -> tuple[Check, ...]:
-    reference, done = None, []
-    for variant in graphs.variants:
-        path = folder / "checks" / f"{variant.tool}.{variant.runtime}.json".replace(" ", "-")
-        if not path.exists() and reference is None:
-            reference = float_outputs(case, folder, threads)
-        progress(f"{case.name}: checking {variant.tool} on {variant.runtime}")
-        done.append(_step(path, Check, partial(check, case, variant, folder, reference, threads)))
-    return tuple(done)
 
 
 def _step(path: Path, kind: type[Step], make: Callable[[], Step]) -> Step:
@@ -98,13 +98,16 @@ def _step(path: Path, kind: type[Step], make: Callable[[], Step]) -> Step:
 
 
 def forget(folder: Path, step: str) -> None:
-    """Remove what `step` and those after it left in `folder`. Raises UsageError for an unknown step."""
+    """Remove what `step` left in `folder`, with new graphs everything. Raises UsageError for an unknown step."""
     if step not in STEPS:
         raise UsageError(f"--again {step}: is no step, expected one of {', '.join(STEPS)}")
-    for name in STEPS[STEPS.index(step) :]:
-        kept = [folder / f"{name}.json", *(folder / "checks").glob("*.json")] if name == "checks" else []
-        for path in kept or [folder / f"{name}.json"]:
-            path.unlink(missing_ok=True)
+    if step == "graphs":
+        shutil.rmtree(folder, ignore_errors=True)
+    elif step == "outputs":
+        for path in folder.glob("**/outputs"):
+            shutil.rmtree(path)
+    else:
+        (folder / f"{step}.json").unlink(missing_ok=True)
 
 
 def write(measured: list[Measured], *, threads: int, script: str) -> None:
@@ -112,7 +115,8 @@ def write(measured: list[Measured], *, threads: int, script: str) -> None:
     context = {
         "script": script,
         "data": [f"{one.name}: {one.facts['data']} ({one.facts['input']})" for one in measured],
-        "split": "fold 0 is the test part; training, calibration and test share no group",
+        "split": "fold 0 is the test part, for stanet's accuracy each fold of its own network; training, calibration and "
+        "test share no group",
         "calibration": [
             f"{one.name}: {one.facts['calibration_frames']} frames, the same for every tool" for one in measured
         ],
@@ -183,24 +187,30 @@ def _accuracy_notes() -> list[str]:
 
 def main(
     nets: Annotated[list[str] | None, typer.Argument(help=f"Some of {', '.join(NETS)}; all by default.")] = None,
-    again: Annotated[str | None, typer.Option(help="graphs, checks or times: repeat from this step on.")] = None,
+    again: Annotated[
+        str | None, typer.Option(help="A step to repeat: graphs (and all that follows), outputs, checks or times.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     search_s: Annotated[float, typer.Option(help="Of the placement search, seconds a target.")] = 60.0,
     budget_s: Annotated[float, typer.Option(help="Of the timing, seconds a runtime and network.")] = 60.0,
-    write_only: Annotated[bool, typer.Option(help="Tables from what has been measured.")] = False,
 ) -> None:
     """Measure what has not been measured yet, and write the tables."""
     console = Console(stderr=True)
     measured = []
     for name in nets or NETS:
         folder = RUNS / name
-        if again is not None and not write_only:
+        if again is not None:
             forget(folder, again)
         console.print(f"{name}: reading frames")
-        case = open_case(name, nets=TRAINED, stanet=STANET)
+        cases = open_cases(name, nets=TRAINED, stanet=STANET)
         measured.append(
             measure(
-                case, folder, threads=threads, search_s=search_s, budget_s=budget_s, progress=lambda x: console.print(x)
+                cases,
+                folder,
+                threads=threads,
+                search_s=search_s,
+                budget_s=budget_s,
+                progress=lambda x: console.print(x),
             )
         )
     script = "python -m edgeneuro.benchmarks.quantisation " + " ".join(nets or [])

@@ -15,7 +15,7 @@ from edgeneuro.benchmarks.neurons import read_neurons
 from edgeneuro.data import DataSet, Split, open_data
 from edgeneuro.data.folder import find_folder
 from edgeneuro.data.make_split import make_split
-from edgeneuro.errors import InputError
+from edgeneuro.errors import CheckpointError, InputError
 from edgeneuro.manifest import DataIdentity
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Array, Feed
@@ -74,25 +74,34 @@ class Case:
     facts: Mapping[str, Any]
 
 
-def open_case(name: str, *, nets: Path, stanet: Path) -> Case:
-    """nets: folder with what `train_nets` wrote. stanet: checkpoint folder of a fold of us_lung_pocus.
+def open_cases(name: str, *, nets: Path, stanet: Path) -> tuple[Case, ...]:
+    """The network's case; for stanet one a fold, since a single one has too few patients to tell a small drop.
 
-    Data sets are looked for in $EDGENEURO_DATA. Raises InputError with the known names, CheckpointError, DataError.
+    nets: folder with what `train_nets` wrote. stanet: folder with fold0, fold1, ... as `real_data` wrote them on
+    us_lung_pocus. Data sets are looked for in $EDGENEURO_DATA. Raises InputError with the known names, CheckpointError,
+    DataError.
     """
     if name not in CASES:
         raise InputError(f"network {name!r}: is not known, expected one of {', '.join(CASES)}")
     return CASES[name](stanet if name == "stanet" else nets / name)
 
 
-def _stanet(folder: Path) -> Case:
+def _stanet(folder: Path) -> tuple[Case, ...]:
     from edgeneuro.export.source import load_source
 
-    model: FloatModel = load_source(str(folder))
-    assert model.split is not None and model.preprocess is not None  # as every checkpoint has them
-    return _classifier("stanet", model.graph, model.compute.macs, open_data(LUNG), model.split, model.preprocess)
+    dataset, cases = open_data(LUNG), []
+    for path in sorted(folder.glob("fold?")):
+        model: FloatModel = load_source(str(path))
+        assert model.split is not None and model.preprocess is not None  # as every checkpoint has them
+        cases.append(_classifier("stanet", model.graph, model.compute.macs, dataset, model.split, model.preprocess))
+    if not cases:
+        raise CheckpointError(
+            f"{folder}: holds no fold, expected fold0 and so on; run: python -m edgeneuro.benchmarks.real_data {LUNG}"
+        )
+    return tuple(cases)
 
 
-def _skin(folder: Path) -> Case:
+def _skin(folder: Path) -> tuple[Case, ...]:
     from edgeneuro.benchmarks.trained_nets import read_net
     from edgeneuro.export.onnx_export import export_onnx
 
@@ -100,9 +109,8 @@ def _skin(folder: Path) -> Case:
     size = record.preprocess
     graph, compute = export_onnx(network, channels=size.channels, height=size.height, width=size.width)
     dataset = open_data(SKIN)
-    return _classifier(
-        record.name, graph, compute.macs, dataset, make_split(dataset, fold=record.fold, seed=record.seed), size
-    )
+    split = make_split(dataset, fold=record.fold, seed=record.seed)
+    return (_classifier(record.name, graph, compute.macs, dataset, split, size),)
 
 
 def _classifier(
@@ -133,7 +141,7 @@ def _classifier(
     )
 
 
-def _unet(folder: Path) -> Case:
+def _unet(folder: Path) -> tuple[Case, ...]:
     from edgeneuro.benchmarks.trained_nets import read_net
     from edgeneuro.export.onnx_export import export_onnx
 
@@ -146,7 +154,7 @@ def _unet(folder: Path) -> Case:
     identity = DataIdentity(
         name=NEURONS, licence=record.trained_on.licence, simulated=False, frames=len(test), groups=len(set(test.groups))
     )
-    return Case(
+    case = Case(
         name=record.name,
         graph=graph,
         macs=compute.macs,
@@ -158,6 +166,7 @@ def _unet(folder: Path) -> Case:
         classes=2,
         facts=_facts(identity, record.fold, min(len(training), CALIBRATION_FRAMES), size),
     )
+    return (case,)
 
 
 def _facts(test: DataIdentity, fold: int, calibration: int, size: Preprocess) -> dict[str, Any]:
@@ -171,7 +180,7 @@ def _facts(test: DataIdentity, fold: int, calibration: int, size: Preprocess) ->
     }
 
 
-CASES: Mapping[str, Callable[[Path], Case]] = {
+CASES: Mapping[str, Callable[[Path], tuple[Case, ...]]] = {
     "stanet": _stanet,
     "resnet18": _skin,
     "lite0": _skin,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,16 +54,19 @@ def study_forms() -> tuple[Form, ...]:
     return (onnxruntime, *(form for form in others if form.name != "openvino" or installed("openvino")))
 
 
-def build_graphs(case: Case, folder: Path, *, threads: int, search_s: float, progress: Progress) -> Graphs:
+def build_graphs(
+    case: Case, folder: Path, *, threads: int, search_s: float, progress: Progress, like: Plan | None = None
+) -> Graphs:
     """Quantise with every tool and write the graphs and the plan to `folder`.
 
-    A rival that raises is recorded under `refused`. threads, search_s: of our placement search, which measures.
+    A rival that raises is recorded under `refused`. threads, search_s: of our placement search, which measures. like:
+    a plan of the same network with other weights, whose placement is taken without a search.
     """
     variants = [Variant(tool=FLOAT, runtime=name, file="float.onnx") for name in RUNTIMES]
     write_bytes(folder / "float.onnx", case.graph.SerializeToString())
     started = time.perf_counter()
     progress(f"{case.name}: {OURS}")
-    plan, notes = our_plan(case, study_forms(), threads=threads, search_s=search_s, progress=progress)
+    plan, notes = our_plan(case, study_forms(), threads=threads, search_s=search_s, progress=progress, like=like)
     variants += _write_ours(case.graph, plan, folder)
     seconds, refused = {OURS: time.perf_counter() - started}, {}
     for name, quantise in RIVALS.items():
@@ -82,13 +85,15 @@ def build_graphs(case: Case, folder: Path, *, threads: int, search_s: float, pro
 
 
 def our_plan(
-    case: Case, forms: Sequence[Form], *, threads: int, search_s: float, progress: Progress
+    case: Case, forms: Sequence[Form], *, threads: int, search_s: float, progress: Progress, like: Plan | None
 ) -> tuple[Plan, tuple[str, ...]]:
     """What `build-engine --int8` would put into the bundle: ranges, corrected biases, a placement for each target."""
     from edgeneuro.export.make_plan import calibrated_plan
     from edgeneuro.export.place import place
 
     plan = calibrated_plan(case.graph, case.calibration)
+    if like is not None:
+        return replace(plan, placement=like.placement, kept_float=like.kept_float), ()
     placed = place(
         case.graph,
         plan,
@@ -115,6 +120,13 @@ def _write_ours(graph: onnx.ModelProto, plan: Plan, folder: Path) -> list[Varian
             here = form.target in RUNTIMES and form.name != "tensorrt-mixed"
             variants.append(Variant(tool=OURS, runtime=form.target if here else form.name, file=file))
     return variants
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan that `build_graphs` wrote."""
+    from edgeneuro.export.plan import Plan
+
+    return Plan.from_bytes((folder / PLAN).read_bytes())
 
 
 def read_variant(folder: Path, variant: Variant) -> bytes:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeneuro.benchmarks.protocol import Ratio
+from edgeneuro.benchmarks.quantisation_accuracy import Accuracy
 from edgeneuro.benchmarks.quantisation_checks import Check
 from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, RUNTIMES, Graphs
+from edgeneuro.benchmarks.quantisation_outputs import EMULATED
 from edgeneuro.benchmarks.quantisation_times import Timed, Times
 from edgeneuro.manifest import Interval
 from edgeneuro.records import to_json
@@ -52,7 +54,7 @@ ACCURACY_COLUMNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """All of one network. facts: as the case states them."""
+    """All of one network. facts: as the case states them. errors: tool and runtime -> error of the outputs."""
 
     name: str
     metric: str
@@ -61,7 +63,13 @@ class Measured:
     facts: Mapping[str, Any]
     graphs: Graphs
     checks: tuple[Check, ...]
+    errors: Mapping[tuple[str, str], float]
+    accuracies: tuple[Accuracy, ...]
     times: Times
+
+    def error(self, check: Check | None) -> float | None:
+        """Of a graph that its runtime builds."""
+        return self.errors.get((check.tool, check.runtime)) if check is not None and check.builds else None
 
 
 def rows(measured: Measured) -> list[dict[str, Any]]:
@@ -77,7 +85,7 @@ def _row(measured: Measured, tool: str) -> dict[str, Any]:
     for runtime in RUNTIMES:
         found = checks.get(runtime)
         row[f"int8_{runtime}"] = None if found is None else found.int8_convolutions
-        row[f"error_{runtime}"] = None if found is None else found.error
+        row[f"error_{runtime}"] = measured.error(found)
         row[f"time_{runtime}"] = spread(timed[runtime].to_float) if runtime in timed else None
     tensorrt = checks.get("tensorrt")
     row["accepted"] = None if tensorrt is None else tensorrt.accepted
@@ -88,27 +96,27 @@ def _row(measured: Measured, tool: str) -> dict[str, Any]:
 
 
 def accuracy_rows(measured: Measured) -> list[dict[str, Any]]:
-    """One row for every graph and runtime that gave answers, float included."""
-    return [_accuracy_row(measured, item) for item in measured.checks if item.score is not None]
+    """One row for every graph on every runtime that builds it, float included."""
+    builds = {(item.tool, item.runtime) for item in measured.checks if item.builds}
+    return [_accuracy_row(measured, item) for item in measured.accuracies if (item.tool, item.runtime) in builds]
 
 
-def _accuracy_row(measured: Measured, item: Check) -> dict[str, Any]:
+def _accuracy_row(measured: Measured, item: Accuracy) -> dict[str, Any]:
     allowed = ALLOWED_DROP[FAMILY.get(measured.name, "resnet")]
-    within = None
-    if item.tool == OURS and item.drop is not None and item.agreement is not None:
-        within = item.drop.value <= allowed and item.agreement.value >= ALLOWED_AGREEMENT
+    is_float = item.tool == FLOAT
+    within = item.drop.value <= allowed and item.agreement.value >= ALLOWED_AGREEMENT
     return {
         "net": measured.name,
-        "data": f"{measured.facts['data']}, {measured.facts['test_frames']} frames of {measured.facts['test_groups']} groups",
+        "data": f"{measured.facts['data']}, {item.frames} frames of {item.groups} groups",
         "metric": measured.metric.replace("_", " "),
         "tool": item.tool,
-        "runtime": item.runtime + (", emulated" if item.how == "emulated" else ""),
-        "score": None if item.score is None else 100 * item.score,
-        "drop": None if item.drop is None else points(item.drop),
-        "agreement": None if item.agreement is None else percent(item.agreement),
-        "within": within,
+        "runtime": item.runtime + (", emulated" if item.runtime in EMULATED else ""),
+        "score": 100 * item.score,
+        "drop": None if is_float else points(item.drop),
+        "agreement": None if is_float else percent(item.agreement),
+        "within": within if item.tool == OURS else None,
         "allowed_drop": allowed,
-        "check": to_json(item),
+        "measured": to_json(item),
     }
 
 
@@ -143,13 +151,14 @@ def _best(measured: Measured, runtime: str, ours: Check | None, timed: Timed | N
         return
     if not ours.accepted:
         yield f"{measured.name} on {runtime}: refuses our graph, {ours.refused}."
+    own = measured.error(ours)
     rivals = [item for item in measured.checks if item.runtime == runtime and item.tool not in (OURS, FLOAT)]
-    exact = [item for item in rivals if item.accepted and item.error is not None]
-    best = min(exact, key=lambda item: item.error or 0.0, default=None)
-    if best is not None and best.error is not None and ours.error is not None and best.error < ours.error:
+    errors = {item: error for item in rivals if item.accepted and (error := measured.error(item)) is not None}
+    best = min(errors, key=errors.__getitem__, default=None)
+    if best is not None and own is not None and errors[best] < own:
         yield (
-            f"{measured.name} on {runtime}: {best.tool} is nearer to float, error {best.error:.4f} against "
-            f"{ours.error:.4f}, with {best.int8_convolutions} convolutions in INT8 against {ours.int8_convolutions}."
+            f"{measured.name} on {runtime}: {best.tool} is nearer to float, error {errors[best]:.4f} against "
+            f"{own:.4f}, with {best.int8_convolutions} convolutions in INT8 against {ours.int8_convolutions}."
         )
     faster = [item for item in measured.times.timed if item.runtime == runtime and item.to_ours is not None]
     for item in faster:

@@ -33,7 +33,7 @@ class UnetSettings:
     crop_px: int = 96
     crops: int = 2
     batch_size: int = 8
-    epochs: int = 40
+    epochs: int = 30
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
 
