@@ -1,6 +1,6 @@
 """The graph that is trained is the graph that is deployed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -163,6 +163,26 @@ def test_every_weight_of_the_network_gets_a_gradient(small: Small, name: str) ->
     names = rounded.program.parameters
     still = [name for name, gradient in zip(names, gradients, strict=True) if not gradient.abs().sum() > 0]
     assert still == []
+
+
+def test_training_brings_a_coarsely_rounded_network_back_to_the_float_one(exact: onnx.ModelProto) -> None:
+    form = replace(FORMS["tensorrt"], weight_limit=7)  # as in 4 bits, so that there is something to regain
+    frames = np.random.default_rng(1).standard_normal((32, 1, 8, 8)).astype(np.float32)
+    ranges = {tensor: Range(0.0, 20.0) for tensor in tensors_needing_ranges(exact)}
+    convolutions = tuple(node.name for node in graphs.convolutions(exact.graph))
+    plan = with_placement(Plan(method="made up", ranges=ranges, biases={}), form.target, convolutions)
+    weights = [name for name, value in graphs.initializers(exact.graph).items() if value.dtype == np.float32]
+    rounded = ProgramNetwork(lowered_program(exact, plan, form, weights))
+    wanted = torch.from_numpy(run_onnx(exact, frames))
+    optimiser = torch.optim.Adam(rounded.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(40):
+        loss = nn.functional.mse_loss(rounded(torch.from_numpy(frames)), wanted)
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+    assert np.median(losses[-10:]) < 0.4 * losses[0]  # single steps jump: a weight crosses a half
 
 
 def test_weights_of_a_whole_stanet_come_back_out_of_the_export(small: Small) -> None:
