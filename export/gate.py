@@ -101,6 +101,7 @@ class Check:
         would decide"."""
         if self.drop.freedom <= 0:
             few = "frames of one group only" if self.drop.groups else "no frames"
+            few = "a class with frames of one group only" if self.drop.groups > 1 else few
             return f"{self.title}: {few}, so nothing is known about others"
         text = f"{self.title} drops by {points(self.drop.interval())}, limit {self.limit:.3g}"
         if self.verdict(tests) != "inconclusive":

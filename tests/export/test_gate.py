@@ -121,7 +121,12 @@ def test_a_class_without_a_frame_or_with_one_patient_is_said_to_be_unknown() -> 
     assert one.classes["class 2"].frames == 0
     assert one.reason == "recall of class 2: no frames, so nothing is known about others"
     alone = outcomes(np.append(targets, 2), [*groups, "alone"], np.append(targets, 2), np.append(targets, 2), classes=3)
-    assert "frames of one group only" in judge(alone, POINT, "accuracy").judgements[0].reason
+    assert "recall of class 2: frames of one group only" in judge(alone, POINT, "accuracy").judgements[0].reason
+    assert (
+        judge(alone, POINT, "balanced_accuracy")
+        .judgements[0]
+        .reason.startswith("balanced accuracy: a class with frames of one group only, so nothing is known about others")
+    )
 
 
 def test_every_graph_has_to_pass() -> None:
