@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 
 from edgeneuro.benchmarks.gate_error_rates import Case, Rates, error_rates
@@ -208,12 +212,15 @@ def test_the_guard_is_what_one_class_would_lose_alone_but_five_points_at_most() 
     assert guard_points(4.0, 7) == 8.0
 
 
-def test_the_record_survives_the_manifest() -> None:
+def test_the_record_survives_the_manifest_and_its_schema_describes_it() -> None:
     targets, groups = frames(20)
     gate = judge(
         outcomes(targets, groups, targets, targets), POINT, "accuracy", kept_float={"conv": "why"}, history=["0 layers"]
     )
     assert from_json(Gate, to_json(gate), "manifest.json") == gate
+    schema = json.loads((Path(__file__).parents[2] / "docs/schemas/gate.schema.json").read_text())
+    Draft202012Validator(schema).validate(to_json(gate))
+    assert not Draft202012Validator(schema).is_valid({**to_json(gate), "verdict": "perhaps"})
 
 
 @pytest.mark.parametrize(("groups", "correlation"), [(20, 0.1), (60, 0.1), (60, 0.0)])
