@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
@@ -15,6 +14,7 @@ import onnx
 from edgeneuro.calibration.ranges import Range
 from edgeneuro.export import graph as graphs
 from edgeneuro.spec import Feed
+from edgeneuro.telemetry import silence_telemetry
 
 NNCF_METHODS: Mapping[str, str] = {"nncf": "NNCF's mean min-max", "nncf-histogram": "NNCF's histogram"}
 """Name -> title of NNCF's ways to a range. The first is its default: each frame's extremes, averaged over frames."""
@@ -56,8 +56,8 @@ def nncf_ranges(
 
 
 def import_nncf() -> Any:
-    """NNCF with its usage telemetry off: the variable is read when the package is imported."""
-    os.environ["NNCF_CI"] = "1"
+    """NNCF with its usage telemetry off, and that of OpenVINO, which it imports where it is installed."""
+    silence_telemetry()
     import nncf
 
     return nncf

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
-import openvino
-
 from edgeneuro.errors import BackendError
 from edgeneuro.runtime.backends.child import run_child
 from edgeneuro.runtime.backends.common import first_line, refuse_outside_weights
 from edgeneuro.runtime.onnx_wire import interface_names
 from edgeneuro.spec import Array, TensorSpec
+from edgeneuro.telemetry import silence_telemetry
+
+silence_telemetry()
+import openvino  # after what keeps it from reporting to its maker
 
 LIBRARY = f"openvino {openvino.__version__.partition('-')[0]}"
 PROBE = "edgeneuro.runtime.backends.openvino_probe"
