@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 
-from edgeneuro.data.sample import DataSet
 from edgeneuro.errors import DataError
-from edgeneuro.export.outcomes import Baseline, Floats, Outcomes
+from edgeneuro.export.outcomes import Floats, Outcomes
 from edgeneuro.manifest import Accuracy, Curves, Interval
 from edgeneuro.metrics import (
     METRICS,
@@ -23,9 +22,6 @@ from edgeneuro.metrics import (
     recall_drops,
     score_drop,
 )
-from edgeneuro.preprocess import Preprocess
-from edgeneuro.runtime.backends import Backend
-from edgeneuro.spec import Float32
 
 SEED = 0
 """Of the bootstrap, so that the same frames give the same interval."""
@@ -54,30 +50,6 @@ def accuracy_of(outcomes: Outcomes, *, metric: str, protocol: Literal["grouped",
         others={name: {path: score_interval(outcomes, path, name) for path in graphs} for name in others},
         curves=_curves(outcomes),
     )
-
-
-def preprocessed(data: DataSet, preprocess: Preprocess) -> list[Float32]:
-    """Network inputs of all samples, in order, each (channel, height, width)."""
-    return [preprocess(data.read(sample)) for sample in data.samples]
-
-
-def measure_accuracy(
-    backends: Mapping[str, Backend],
-    reference: str,
-    data: DataSet,
-    frames: Sequence[Float32],
-    *,
-    metric: str,
-    protocol: Literal["grouped", "leaky"],
-) -> Accuracy:
-    """`accuracy_of` a classifier with one input, in one call."""
-    name = backends[reference].inputs[0].name
-    feeds = [{name: frame[None]} for frame in frames]
-    others = {path: backend for path, backend in backends.items() if path != reference}
-    baseline = Baseline.of(
-        backends[reference], data, feeds, task="classification", classes=data.classes, reference=reference
-    )
-    return accuracy_of(baseline.beside(others), metric=metric, protocol=protocol)
 
 
 def score_interval(outcomes: Outcomes, path: str, metric: str, seed: int = SEED) -> Interval:
