@@ -69,7 +69,7 @@ def open_net(name: str) -> Net:
 
 
 def _stanet() -> Net:
-    from edgeneuro.export.calibrate import calibration_frames
+    from edgeneuro.export.parts import calibration_frames
     from edgeneuro.export.source import load_source
 
     model = load_source("myositis")

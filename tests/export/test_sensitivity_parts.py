@@ -20,7 +20,7 @@ DATA = DataSet(
     name="frames",
     classes=("dark", "bright"),
     samples=tuple(Sample(source=f"g{i}", index=0, target=i % 2, group=f"g{i}") for i in range(40)),
-    reader=lambda sample: np.full((8, 8), int(sample.source[1:]), np.uint8),
+    reader=lambda sample: np.full((32, 32), int(sample.source[1:]), np.uint8),
 )
 MODEL = FloatModel(
     name="mine",
@@ -28,7 +28,7 @@ MODEL = FloatModel(
     compute=Compute(params=1, macs=1),
     classes=("dark", "bright"),
     primary_metric="balanced_accuracy",
-    preprocess=Preprocess(height=8, width=8, mean=(0.0,), std=(1.0,)),
+    preprocess=Preprocess(height=32, width=32, mean=(0.0,), std=(1.0,)),
     provenance={},
 )
 
@@ -39,7 +39,7 @@ def groups(data: DataSet) -> set[str]:
 
 def test_layers_are_compared_on_groups_that_are_in_no_other_part() -> None:
     split = make_split(DATA, fold=0, seed=0)
-    chosen, noted = calibration_part(DATA, DATA, split, 300, seed=0)
+    chosen, noted = calibration_part(MODEL, DATA, DATA, split, 300, seed=0)
     held = choosing_part(MODEL, DATA, noted)
     assert held is not None
     tested = {sample.group for sample in split.part(DATA.samples, "test")}
@@ -81,4 +81,4 @@ def test_an_unlabelled_folder_with_a_test_frame_in_it_is_refused() -> None:
         samples=tuple(replace(s, target=None, group=f"x{s.source}") for s in DATA.samples),
     )
     with pytest.raises(DataError, match=r"loose: .* calibration frames are test frames of frames"):
-        calibration_part(loose, DATA, split, 300, seed=0)
+        calibration_part(MODEL, loose, DATA, split, 300, seed=0)
