@@ -13,7 +13,7 @@ one of them back to float leaves that tensor in INT8 for the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ import onnx
 from edgeneuro.errors import DataError, ModelFileError, UsageError
 from edgeneuro.export.accuracy import AGREEMENT, drop, score
 from edgeneuro.export.forms import ONNXRUNTIME, Form
-from edgeneuro.export.group_testing import Group, find_heaviest, least_budget, worst_case
+from edgeneuro.export.group_testing import Group, Heaviest, find_heaviest, least_budget, worst_case
 from edgeneuro.export.lower import lower
 from edgeneuro.export.outcomes import Baseline, Outcomes
 from edgeneuro.export.outputs import relative_error, stacked_outputs
@@ -134,14 +134,7 @@ def sensitivity(
     Raises UsageError for a budget that is too small, DataError without frames, ModelFileError for a placement without
     layers, a plan that does not fit, outputs that are no numbers.
     """
-    nodes = plan.placement.get(form.target, ())
-    if not nodes:
-        raise ModelFileError(
-            f"sensitivity: no layer of the model is placed in INT8 on {form.target}, so none can cost anything; "
-            "expected convolutions or fully connected layers with constant weights"
-        )
-    if not feeds:
-        raise DataError("sensitivity: got no frames, expected at least one; name a folder with --calibration")
+    nodes = _checked(plan, form, feeds)
     count = min(top, len(nodes))
     after = _after_search(count, metric)
     searching = None if budget is None else _search_budget(budget, after, len(nodes), count)
@@ -152,7 +145,6 @@ def sensitivity(
     in_float = _best_start(bench, nodes, found.found)
     kept = _without(nodes, in_float)
     change, drops = _metric_change(bench, metric, nodes, kept, found.found) if metric else (None, {})
-    operators = {node.name: node.op_type for node in model.graph.node}
     error = bench.error(nodes)
     return SensitivityReport(
         form=form.name,
@@ -167,23 +159,43 @@ def sensitivity(
         cancels=found.cancels,
         keep_float=in_float,
         error_kept=bench.error(kept),
-        rows=tuple(
-            Layer(
-                node=node,
-                operator=operators[node],
-                error=_root(group),
-                error_without=without.get(node),
-                drop_points=drops.get(node),
-            )
-            for group in found.groups
-            if len(group.items) == 1
-            for node in group.items
-        ),
+        rows=_rows(model, found, without, drops),
         together=tuple(
             Together(nodes=group.items, error=_root(group)) for group in found.groups if len(group.items) > 1
         ),
         ranking=tuple(node for group in found.groups for node in group.items),
         metric=change,
+    )
+
+
+def _checked(plan: Plan, form: Form, feeds: Sequence[Feed]) -> tuple[str, ...]:
+    """The layers to measure."""
+    nodes = plan.placement.get(form.target, ())
+    if not nodes:
+        raise ModelFileError(
+            f"sensitivity: no layer of the model is placed in INT8 on {form.target}, so none can cost anything; "
+            "expected convolutions or fully connected layers with constant weights"
+        )
+    if not feeds:
+        raise DataError("sensitivity: got no frames, expected at least one; name a folder with --calibration")
+    return nodes
+
+
+def _rows(
+    model: onnx.ModelProto, found: Heaviest, without: Mapping[str, float], drops: Mapping[str, float]
+) -> tuple[Layer, ...]:
+    """The layers that were measured singly, largest error first. without, drops: of those that were found."""
+    operators = {node.name: node.op_type for node in model.graph.node}
+    singly = {group.items[0]: _root(group) for group in found.groups if len(group.items) == 1}
+    return tuple(
+        Layer(
+            node=node,
+            operator=operators[node],
+            error=error,
+            error_without=without.get(node),
+            drop_points=drops.get(node),
+        )
+        for node, error in singly.items()
     )
 
 
