@@ -116,7 +116,7 @@ def _skin(folder: Path) -> tuple[Case, ...]:
 def _classifier(
     name: str, graph: onnx.ModelProto, macs: int, dataset: DataSet, split: Split, preprocess: Preprocess
 ) -> Case:
-    from edgeneuro.export.calibrate import calibration_frames
+    from edgeneuro.export.parts import calibration_frames
 
     rng = np.random.default_rng(0)
     chosen, _ = calibration_frames(dataset, split, CALIBRATION_FRAMES, rng)

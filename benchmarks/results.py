@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeneuro.files import write_bytes, write_json
+from edgeneuro.runtime.cpu import processor_name
 
 RESULTS = Path("docs") / "results"
 """Relative to the folder the script is started from: the root of a checkout."""
@@ -21,7 +22,7 @@ LIBRARIES = ("edgeneuro", "numpy", "opencv-python-headless", "onnxruntime", "tor
 def machine() -> dict[str, Any]:
     """What the numbers were measured on: processor, cores this process may use, memory, system, versions."""
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "architecture": platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": _memory_gib(),
@@ -97,17 +98,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_cell(item) for item in value)
     return str(value).replace("|", "\\|").replace("\n", " ")
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux
-        lines = []
-    for line in lines:
-        if line.lower().startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
 
 
 def _memory_gib() -> float | None:

@@ -1,4 +1,4 @@
-"""Calibrated ranges kept between builds, in the user's own cache folder.
+"""Calibrated ranges and measured placements kept between builds, in the user's own cache folder.
 
 One entry for each network name and method: it holds what it was made from, and is used only where all of that is the
 same. What differs is named, and the entry is replaced. Nothing is executed and nothing but JSON is read.
@@ -30,14 +30,16 @@ _DIFFERENCES = {
     "preprocessing": "other preprocessing",
     "method": "another method",
     "libraries": "other versions",
+    "settings": "other ranges or settings",
     "revision": "another revision of calibration",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheKey:
-    """What ranges depend on. model: SHA-256 of the float graph. data: of the calibration inputs, as `identity` makes it.
-    preprocessing: its canonical text. method: of the ranges. libraries: name -> version of those that computed."""
+    """What an entry depends on. model: SHA-256 of the float graph. data: of the calibration inputs, as `identity` makes it.
+    preprocessing: its canonical text. method: of the ranges, or what was measured. libraries: name -> version of those
+    that computed. settings: SHA-256 of what else a measurement depends on."""
 
     model: str
     data: str
@@ -45,6 +47,7 @@ class CacheKey:
     method: str
     libraries: Mapping[str, str]
     revision: int = REVISION
+    settings: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +91,11 @@ def load(name: str, key: CacheKey, folder: Path | None = None) -> Found:
     except FileNotFoundError:
         return Found()
     except (OSError, ValueError, InputError) as error:
-        return Found(stale=f"cached ranges cannot be read ({error})")
+        return Found(stale=f"the cached result cannot be read ({error})")
     differing = [field for field in _DIFFERENCES if getattr(entry.key, field) != getattr(key, field)]
     if differing:
         return Found(
-            stale=f"cached ranges are of {', '.join(_difference(field, entry.key, key) for field in differing)}"
+            stale=f"the cached result is of {', '.join(_difference(field, entry.key, key) for field in differing)}"
         )
     return Found(value=entry.value)
 
@@ -105,7 +108,7 @@ def store(name: str, key: CacheKey, value: Any, folder: Path | None = None) -> s
         path.parent.chmod(0o700)
         write_json(path, to_json(_Entry(key=key, value=value)))
     except (OSError, OutputError) as error:
-        return f"ranges are not cached ({error})"
+        return f"nothing is cached ({error})"
     return ""
 
 

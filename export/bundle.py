@@ -10,14 +10,17 @@ from importlib.metadata import version
 from edgeneuro import __version__
 from edgeneuro.data.sample import DataSet
 from edgeneuro.data.split import Split
-from edgeneuro.export.accuracy import measure_accuracy, preprocessed
+from edgeneuro.errors import UsageError
+from edgeneuro.export.accuracy import accuracy_of
 from edgeneuro.export.calibrate import Calibrated
 from edgeneuro.export.forms import Form
+from edgeneuro.export.gate import Margin, judge
 from edgeneuro.export.golden import golden_feeds, golden_outputs, pack_golden, tolerance
 from edgeneuro.export.lowered import FLOAT_GRAPH, Lowered, graph_entry, lowered_graphs
-from edgeneuro.export.source import FloatModel, with_classes
+from edgeneuro.export.outcomes import Baseline, Outcomes
+from edgeneuro.export.source import FloatModel
 from edgeneuro.export.specs import output_specs
-from edgeneuro.manifest import Accuracy, Graph, Manifest, Precision
+from edgeneuro.manifest import Accuracy, Gate, Graph, Manifest, Precision
 from edgeneuro.runtime.backends import Backend
 from edgeneuro.runtime.bundle import GOLDEN, pack_bundle
 
@@ -36,24 +39,33 @@ class Built:
 def make_bundle(
     model: FloatModel,
     forms: Sequence[Form],
+    classes: tuple[str, ...],
     *,
     calibrated: Calibrated | None,
     split: Split | None,
-    test: DataSet | None,
-    data: DataSet | None,
+    judged: DataSet | None,
+    margin: Margin | None = None,
+    by: str | None = None,
 ) -> Built:
-    """Lower the plan, run every graph on the golden and the test frames, and pack.
+    """Lower the plan, run every graph on the golden and the judged frames, and pack.
 
-    forms: of the graphs beside the float one. calibrated: None where none of them is in INT8. test: labelled frames unseen in training and calibration, None where accuracy
-    cannot be measured. data: names the classes of a model that does not.
+    forms: of the graphs beside the float one. classes: empty for tensors. calibrated: None where nothing is in INT8.
+    judged: frames unseen in training and calibration, None where there are none. margin: judge by it, None does not;
+    by: by this column too.
     """
     plan = calibrated.plan if calibrated else None
     lowered = lowered_graphs(model.graph, forms, plan)
     with _opened(lowered) as backends:
         feeds = golden_feeds(model, calibrated.input_ranges if calibrated else {})
         outputs = {path: golden_outputs(backend, feeds) for path, backend in backends.items()}
-        classes = with_classes(model, outputs[FLOAT_GRAPH][model.output_name].shape[1:], data)
-        accuracy = _accuracy(model, backends, test, split)
+        outcomes = _outcomes(model, backends, judged, classes) if judged is not None else None
+    accuracy = None
+    if outcomes is not None and outcomes.labelled:
+        protocol = split.protocol if split else "grouped"
+        accuracy = accuracy_of(outcomes, metric=model.primary_metric, protocol=protocol)
+    gate = None
+    if margin is not None:
+        gate = _judged(model, outcomes, margin, by, calibrated)
     entries = tuple(
         graph_entry(path, item, model.graph, plan, tolerance(outputs[path], outputs[FLOAT_GRAPH]))
         for path, item in lowered.items()
@@ -73,6 +85,7 @@ def make_bundle(
         calibration=calibrated.record if calibrated else None,
         split=split,
         accuracy=accuracy,
+        gate=gate,
         provenance=model.provenance,
         tools={"edgeneuro": __version__, **{tool: version(tool) for tool in TOOLS}},
         notes=_notes(model, calibrated, accuracy),
@@ -90,18 +103,30 @@ def _opened(lowered: Mapping[str, Lowered]) -> Iterator[dict[str, Backend]]:
         yield {path: stack.enter_context(closing(item.open())) for path, item in lowered.items()}
 
 
-def _accuracy(
-    model: FloatModel, backends: Mapping[str, Backend], test: DataSet | None, split: Split | None
-) -> Accuracy | None:
-    if test is None or model.preprocess is None or model.task != "classification":
-        return None
-    return measure_accuracy(
-        backends,
-        FLOAT_GRAPH,
-        test,
-        preprocessed(test, model.preprocess),
-        metric=model.primary_metric,
-        protocol=split.protocol if split else "grouped",
+def _outcomes(
+    model: FloatModel, backends: Mapping[str, Backend], judged: DataSet, classes: tuple[str, ...]
+) -> Outcomes:
+    """What every graph says about the judged frames, the float graph first."""
+    feeds = [model.feed(model.read(judged, sample)) for sample in judged.samples]
+    others = {path: backend for path, backend in backends.items() if path != FLOAT_GRAPH}
+    float_graph = backends[FLOAT_GRAPH]
+    baseline = Baseline.of(float_graph, judged, feeds, task=model.task, classes=classes, reference=FLOAT_GRAPH)
+    return baseline.beside(others)
+
+
+def _judged(
+    model: FloatModel, outcomes: Outcomes | None, margin: Margin, by: str | None, calibrated: Calibrated | None
+) -> Gate:
+    if outcomes is None:
+        raise UsageError(f"--max-drop {margin.asked}: there are no frames to judge on; give labelled ones with --data")
+    held = calibrated.held if calibrated else None
+    return judge(
+        outcomes,
+        margin,
+        model.primary_metric,
+        by=by,
+        kept_float=held.kept_float if held else {},
+        history=held.history if held else (),
     )
 
 

@@ -68,7 +68,7 @@ def run_calibration(
     labelled = data if data is not None else own_data(model)
     split = split_of(model, labelled, settings.seed)
     frames = calibration if calibration is not None else training_frames(model, labelled, split)
-    chosen, split = calibration_part(frames, labelled, split, settings.calibration_frames, settings.seed)
+    chosen, split = calibration_part(model, frames, labelled, split, settings.calibration_frames, settings.seed)
     step(f"collecting ranges over {len(chosen)} frames")
     feeds = [model.feed(model.read(chosen, sample)) for sample in chosen.samples]
     plans, notes = cached_plans(model, feeds, methods, track=track)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+
 import numpy as np
 
+from edgeneuro.calibration.choose import choose_samples
 from edgeneuro.data import DataSet, Split, open_data
-from edgeneuro.data.leakage import refuse_test_frames
+from edgeneuro.data.leakage import refuse_test_frames, unseen
 from edgeneuro.data.make_split import make_split
+from edgeneuro.data.split import salted_hash, split_unit
 from edgeneuro.errors import DataError, UsageError
-from edgeneuro.export.calibrate import calibration_frames
 from edgeneuro.export.source import FloatModel
+
+log = logging.getLogger("edgeneuro")
 
 
 def own_data(model: FloatModel) -> DataSet | None:
@@ -41,11 +47,35 @@ def training_frames(model: FloatModel, data: DataSet | None, split: Split | None
     return own
 
 
+def calibration_frames(
+    source: DataSet, split: Split | None, count: int, rng: np.random.Generator, *, images: bool = True
+) -> tuple[DataSet, Split | None]:
+    """Up to `count` frames of `source`, none from validation or test groups, and the split with their groups noted.
+
+    images: whether they are chosen by what is seen on them too. Raises DataError when nothing is left.
+    """
+    samples = source.samples
+    if split is not None:
+        kept_back = {*split.validation, *split.test}
+        samples = tuple(sample for sample in samples if split.hash_of(sample) not in kept_back)
+    if not samples:
+        raise DataError(
+            f"{source.name}: all {len(source)} frames belong to validation or test groups of this model; "
+            "give other recordings with --calibration"
+        )
+    chosen = choose_samples(samples, count, rng, source.read if images else None)
+    if split is not None:
+        units = {split_unit(sample, split.protocol) for sample in chosen}
+        split = replace(split, calibration=tuple(sorted(salted_hash(split.salt, unit) for unit in units)))
+    return source.subset(chosen), split
+
+
 def calibration_part(
-    frames: DataSet, data: DataSet | None, split: Split | None, count: int, seed: int
+    model: FloatModel, frames: DataSet, data: DataSet | None, split: Split | None, count: int, seed: int
 ) -> tuple[DataSet, Split | None]:
     """Calibration frames, checked against the test part: by group where they have labels, else by content."""
-    chosen, noted = calibration_frames(frames, split, count, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    chosen, noted = calibration_frames(frames, split, count, rng, images=model.preprocess is not None)
     if data is not None and split is not None and not frames.classes:
         refuse_test_frames(chosen, data.subset(split.part(data.samples, "test")))
     return chosen, noted
@@ -57,10 +87,32 @@ def choosing_part(model: FloatModel, data: DataSet | None, split: Split | None) 
     model's."""
     if data is None or split is None or not data.classes or data.has_masks != (model.task == "segmentation"):
         return None
+    _check_classes(model, data)
+    held = split.part(data.samples, "validation")
+    return data.subset(held) if held else None
+
+
+def test_part(model: FloatModel, data: DataSet | None, split: Split | None) -> DataSet | None:
+    """Labelled frames that neither training nor calibration saw; None where there are no labels, or nothing to label.
+
+    Raises DataError for labels of another task or other classes.
+    """
+    if data is None or split is None or not data.classes or model.task == "tensors":
+        return None
+    if data.has_masks != (model.task == "segmentation"):
+        raise DataError(
+            f"{data.name}: has {'masks' if data.has_masks else 'one label a frame'}, {model.name} is a {model.task}; "
+            "give a data set of its task"
+        )
+    _check_classes(model, data)
+    left = unseen(data, split)
+    log.info("%s: %s", data.name, left.summary)
+    return left.dataset
+
+
+def _check_classes(model: FloatModel, data: DataSet) -> None:
     if model.classes and data.classes != model.classes:
         raise DataError(
             f"{data.name}: has classes {', '.join(data.classes)}, {model.name} tells apart {', '.join(model.classes)}; "
             "give the data set it was trained for"
         )
-    held = split.part(data.samples, "validation")
-    return data.subset(held) if held else None

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import onnx
 
 from edgeneuro.export import graph as graphs
+from edgeneuro.export.cached_search import Searched, load_search, store_search
 from edgeneuro.export.forms import Form
 from edgeneuro.export.placement import Bench, Candidate, best_candidate, measure, refine, search_placement
 from edgeneuro.export.placement_rules import placement_by_rule
 from edgeneuro.export.plan import Measured, Plan, with_placement
+from edgeneuro.export.source import FloatModel
 from edgeneuro.export.targets import runs_here
 from edgeneuro.spec import Feed
 
@@ -29,7 +31,7 @@ class Placed:
 
 
 def place(
-    model: onnx.ModelProto,
+    model: FloatModel,
     plan: Plan,
     forms: Sequence[Form],
     feeds: Sequence[Feed],
@@ -49,18 +51,21 @@ def place(
         candidates = [form for form in forms if form.target == target]
         here = next((form for form in candidates if runs_here(form)), None)
         if here is None:
-            placed = _by_rule(model, placed, candidates[0], kept_float)
+            placed = _by_rule(model.graph, placed, candidates[0], kept_float)
             continue
         progress(f"measuring which layers gain from INT8 on {here.name}")
         bench = Bench(
-            model=model,
+            model=model.graph,
             plan=plan,
             form=here,
             feeds=feeds[:SEARCH_FRAMES],
             threads=threads,
             kept_float=frozenset(kept_float),
         )
-        placed = _searched(placed, bench, search_s, kept_float)
+        found = _found(model.name, bench, search_s, progress)
+        plan = replace(placed.plan, measured=(*placed.plan.measured, *found.measured))
+        reasons = {**_all(bench, SLOWER), **kept_float}
+        placed = _with(replace(placed, plan=plan), target, found.nodes, reasons, found.notes)
     return placed
 
 
@@ -68,15 +73,29 @@ def _by_rule(model: onnx.ModelProto, placed: Placed, form: Form, kept_float: Map
     nodes, reasons = placement_by_rule(model, form)
     nodes = tuple(node for node in nodes if node not in kept_float)
     note = f"{form.target}: {_count(model, nodes)} in INT8 by rule, not measured: it cannot run on this machine"
-    return _with(placed, form.target, nodes, {**reasons, **kept_float}, note)
+    return _with(placed, form.target, nodes, {**reasons, **kept_float}, (note,))
 
 
-def _searched(placed: Placed, bench: Bench, search_s: float, kept_float: Mapping[str, str]) -> Placed:
+def _found(name: str, bench: Bench, search_s: float, progress: Callable[[str], None]) -> Searched:
+    """A search kept in the cache is used again while everything it depends on is the same."""
+    found, stale = load_search(name, bench, search_s)
+    if found is not None:
+        progress(f"{bench.form.target}: measured earlier, from the cache")
+        return found
+    if stale:
+        progress(f"{bench.form.target}: {stale}; measuring again")
+    found = _searched(bench, search_s)
+    unkept = store_search(name, bench, search_s, found)
+    if unkept:
+        progress(f"{bench.form.target}: {unkept}")
+    return found
+
+
+def _searched(bench: Bench, search_s: float) -> Searched:
     target = bench.form.target
-    reasons = {**_all(bench, SLOWER), **kept_float}
     candidates = search_placement(bench, budget_s=search_s / 3)
     if not candidates:
-        return _with(placed, target, (), reasons, f"{target}: no layer that could run in INT8; kept in float")
+        return Searched(nodes=(), measured=(), notes=(f"{target}: no layer that could run in INT8; kept in float",))
     sound, faults = _sound(bench, candidates)
     best = best_candidate(sound)
     final = _confirmed(bench, best, search_s) if best else None
@@ -84,16 +103,13 @@ def _searched(placed: Placed, bench: Bench, search_s: float, kept_float: Mapping
         Measured(target=target, name=item.name, time_ratio=round(item.time_ratio, 3), error=round(item.error, 5))
         for item in (*candidates, *([final] if final else []))
     )
-    placed = Placed(
-        plan=replace(placed.plan, measured=(*placed.plan.measured, *measured)), notes=(*placed.notes, *faults)
-    )
     how = f"of the float time (one frame, {bench.threads} thread{'' if bench.threads == 1 else 's'})"
     if final is None or final.time_ratio >= 1.0:
         tried = final or candidates[0]
         note = f"{target}: no placement is faster than float here (the best takes {tried.time_ratio:.2f} {how}); kept in float"
-        return _with(placed, target, (), reasons, note)
+        return Searched(nodes=(), measured=measured, notes=(*faults, note))
     note = f"{target}: {_count(bench.model, final.nodes)} in INT8, {final.time_ratio:.2f} {how}"
-    return _with(placed, target, final.nodes, reasons, note)
+    return Searched(nodes=final.nodes, measured=measured, notes=(*faults, note))
 
 
 def _sound(bench: Bench, candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
@@ -119,10 +135,12 @@ def _confirmed(bench: Bench, best: Candidate, search_s: float) -> Candidate:
     return measure(bench, placements, budget_s=search_s / 3)[0]
 
 
-def _with(placed: Placed, target: str, nodes: tuple[str, ...], reasons: Mapping[str, str], note: str) -> Placed:
+def _with(
+    placed: Placed, target: str, nodes: tuple[str, ...], reasons: Mapping[str, str], notes: tuple[str, ...]
+) -> Placed:
     kept = {name: why for name, why in reasons.items() if name not in nodes}
     plan = with_placement(placed.plan, target, nodes)
-    return Placed(plan=replace(plan, kept_float={**plan.kept_float, target: kept}), notes=(*placed.notes, note))
+    return Placed(plan=replace(plan, kept_float={**plan.kept_float, target: kept}), notes=(*placed.notes, *notes))
 
 
 def _all(bench: Bench, why: str) -> dict[str, str]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from edgeneuro.data import DataSet
 from edgeneuro.errors import CheckpointError, UsageError
-from edgeneuro.export.calibrate import calibrate, calibration_frames
+from edgeneuro.export.calibrate import calibrate
 from edgeneuro.export.forms import ONNXRUNTIME, TARGETS, Form, forms_for
+from edgeneuro.export.parts import calibration_frames
 from edgeneuro.export.placement_rules import placement_by_rule
 from edgeneuro.export.plan import Plan, with_placement
 from edgeneuro.export.qat_trainee import float_trainee, rounded_trainee

@@ -84,7 +84,7 @@ def measure_sensitivity(
     data = data if data is not None else own_data(model)
     split = split_of(model, data, settings.seed)
     frames = calibration if calibration is not None else training_frames(model, data, split)
-    chosen, split = calibration_part(frames, data, split, settings.calibration_frames, settings.seed)
+    chosen, split = calibration_part(model, frames, data, split, settings.calibration_frames, settings.seed)
     nodes = _placement(model, form)
     step(f"reading {len(chosen)} calibration frames")
     feeds = [model.feed(model.read(chosen, sample)) for sample in chosen.samples]

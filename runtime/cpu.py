@@ -42,3 +42,15 @@ def features_in(cpuinfo: str) -> frozenset[str]:
         if key.strip().lower() in ("flags", "features"):
             return frozenset(_FLAGS[flag] for flag in value.split() if flag in _FLAGS)
     return frozenset()
+
+
+def processor_name() -> str:
+    """What this machine's processor calls itself, "unknown" where it does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    for line in lines:
+        if line.lower().startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

@@ -11,6 +11,12 @@ import pytest
 RealData = Callable[[str], Path]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the user's cache."""
+    os.environ["EDGENEURO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def real_data() -> RealData:
     """The folder of a real data set by name: $EDGENEURO_DATA/NAME, else ../shared/data/NAME beside the checkout."""

@@ -10,6 +10,19 @@ from typing import Annotated
 import typer
 
 from edgeneuro.cli.options import Force, Json, err, print_json
+from edgeneuro.cli.preprocess_options import (
+    BitDepth,
+    Channels,
+    MaxValue,
+    Mean,
+    PreprocessFile,
+    Shapes,
+    Size,
+    Std,
+    TaskOption,
+    file_options,
+)
+from edgeneuro.errors import UsageError
 from edgeneuro.manifest import Precision
 
 Source = Annotated[
@@ -35,6 +48,24 @@ Data = Annotated[
     str | None,
     typer.Option(metavar="SRC", help="Labelled frames to measure accuracy on.  [default: the model's own data]"),
 ]
+MaxDrop = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POINTS|SHARE%",
+        help="Refuse an engine that is not shown to lose less: 0.5 points of the primary metric, or 99% of float.",
+    ),
+]
+By = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="With --max-drop, judge by this column (exam) as well as by frame.")
+]
+KeepFloatFile = Annotated[
+    Path | None,
+    typer.Option("--keep-float", metavar="FILE.json", help="Layers that stay in float, as `sensitivity` writes them."),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of the ranges, as `calibrate` lists them.  [default: percentile-99.99]"),
+]
 Frames = Annotated[
     int, typer.Option("--calibration-frames", min=1, metavar="N", help="At most so many calibration frames.")
 ]
@@ -57,9 +88,22 @@ def command(
     backend: Backends = None,
     calibration: Calibration = None,
     data: Data = None,
+    max_drop: MaxDrop = None,
+    by: By = None,
+    keep_float: KeepFloatFile = None,
+    method: Method = None,
     calibration_frames: Frames = 300,
     seed: Seed = 0,
     out: Out = None,
+    task: TaskOption = None,
+    size: Size = None,
+    channels: Channels = None,
+    shape: Shapes = None,
+    mean: Mean = None,
+    std: Std = None,
+    max_value: MaxValue = None,
+    bit_depth: BitDepth = None,
+    preprocess: PreprocessFile = None,
     force: Force = False,
     as_json: Json = False,
     threads: int | None = None,
@@ -69,19 +113,37 @@ def command(
 
     The file holds the float network, the INT8 graphs, the quantisation plan, golden outputs, and the accuracy of every
     graph on groups that were seen neither in training nor in calibration. Which layers run in INT8 is decided by timing
-    them on this machine, with --threads threads (1 unless given).
+    them on this machine, with --threads threads (1 unless given), and kept in the user's cache; for targets that cannot
+    run here it follows the vendor's rules. With --max-drop, layers go back to float until validation groups lose less,
+    and the engine is written only if the test groups show it too (exit code 3 otherwise).
 
     \b
     edgeneuro build-engine --int8
-    edgeneuro build-engine runs/lung --int8 --out lung.edge
-    edgeneuro build-engine net.onnx --int8 --calibration frames/ --data labelled/
+    edgeneuro build-engine runs/lung --int8 --max-drop 1 --by video_id --out lung.edge
+    edgeneuro build-engine net.onnx --int8 --calibration frames/ --data labelled/ --mean 0.45 --std 0.2
     """
     from edgeneuro.cli.inspect import document, show
     from edgeneuro.data import open_data
     from edgeneuro.export.build import BuildSettings, build_engine
+    from edgeneuro.export.gate import parse_margin
+    from edgeneuro.export.keep_float import read_keep_float
+    from edgeneuro.export.make_plan import DEFAULT_METHOD, check_method
     from edgeneuro.runtime import read_bundle
 
     precision = PRECISIONS[int8, fp16]
+    if max_drop is None and by is not None:
+        raise UsageError(f"--by {by}: says how --max-drop judges; give that too")
+    options = file_options(
+        preprocess,
+        task=task,
+        size=size,
+        channels=channels,
+        shapes=shape,
+        mean=mean,
+        std=std,
+        max_value=max_value,
+        bit_depth=bit_depth,
+    )
     path = out or Path(f"{Path(source).resolve().stem}-{precision}.edge")
     with _steps(quiet) as progress:
         build_engine(
@@ -93,7 +155,12 @@ def command(
                 calibration_frames=calibration_frames,
                 threads=threads or 1,
                 seed=seed,
+                method=DEFAULT_METHOD if method is None else check_method(method),
+                keep_float=read_keep_float(keep_float) if keep_float else None,
+                margin=parse_margin(max_drop) if max_drop is not None else None,
+                by=by,
             ),
+            options=options,
             data=open_data(data) if data else None,
             calibration=open_data(calibration) if calibration else None,
             force=force,

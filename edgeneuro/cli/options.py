@@ -60,6 +60,8 @@ EXTRAS = {
     "sklearn": "benchmark",
     "skimage": "benchmark",
     "psutil": "benchmark",
+    "openvino": "openvino",
+    "tensorrt_rtx": "tensorrt-rtx",
     "efficientnet_lite_pytorch": "benchmark",
 }
 """Module that may be missing -> the extra of edgeneuro that brings it."""

@@ -34,17 +34,17 @@ def test_an_empty_cache_says_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (replace(KEY, data="e" * 64), "cached ranges are of other calibration frames"),
-        (replace(KEY, preprocessing="128 px"), "cached ranges are of other preprocessing"),
-        (replace(KEY, model="n" * 64), "cached ranges are of another state of the network"),
-        (replace(KEY, revision=99), "cached ranges are of another revision of calibration"),
+        (replace(KEY, data="e" * 64), "the cached result is of other calibration frames"),
+        (replace(KEY, preprocessing="128 px"), "the cached result is of other preprocessing"),
+        (replace(KEY, model="n" * 64), "the cached result is of another state of the network"),
+        (replace(KEY, revision=99), "the cached result is of another revision of calibration"),
         (
             replace(KEY, libraries={"numpy": "2.2"}),
-            "cached ranges are of other versions (nncf 3.4, now none; numpy 2.1, now 2.2)",
+            "the cached result is of other versions (nncf 3.4, now none; numpy 2.1, now 2.2)",
         ),
         (
             replace(KEY, data="e" * 64, model="n" * 64),
-            "cached ranges are of another state of the network, other calibration frames",
+            "the cached result is of another state of the network, other calibration frames",
         ),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_damaged_entry_is_ignored_with_a_reason(tmp_path: Path, content: bytes
     entries(tmp_path)[0].write_bytes(content)
     found = load("net", KEY, tmp_path)
     assert found.value is None
-    assert found.stale.startswith("cached ranges cannot be read")
+    assert found.stale.startswith("the cached result cannot be read")
 
 
 def test_the_folder_is_private(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "ranges are not cached" in store("net", KEY, VALUE, tmp_path / "file")
+    assert "nothing is cached" in store("net", KEY, VALUE, tmp_path / "file")
 
 
 def test_the_folder_is_the_platform_s_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
