@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from edgeneuro.data.arrays import encode_npz
 from edgeneuro.errors import OutputError, UsageError
 from edgeneuro.files import write_bytes
 from edgeneuro.manifest import Task
@@ -40,7 +40,7 @@ class ResultFolder:
         if isinstance(result, Segmentation):
             path, content = self._free(item, ".png"), encode_mask(result.mask, classes)
         elif isinstance(result, TensorOutputs):
-            path, content = self._free(item, ".npz"), _npz(dict(result.outputs))
+            path, content = self._free(item, ".npz"), encode_npz(result.outputs)
         else:
             raise UsageError(f"--out {self.path}: a classification has no files to write; use --json")
         write_bytes(path, content)
@@ -72,9 +72,3 @@ def encode_mask(mask: Array, classes: int) -> bytes:
     """PNG of a (height, width) mask: two classes as 0 and 255, more as their numbers."""
     pixels = mask * np.uint8(FULL) if classes == 2 else mask
     return bytes(cv2.imencode(".png", pixels)[1])
-
-
-def _npz(outputs: dict[str, Array]) -> bytes:
-    buffer = BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **outputs)
-    return buffer.getvalue()

@@ -6,6 +6,7 @@ import io
 import math
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import IO
 
@@ -72,6 +73,16 @@ def decode_npz(data: bytes, name: str) -> dict[str, Array]:
         raise FrameError(
             f"{name}: is not a readable .npz archive ({error}); save it with numpy.savez, numbers only"
         ) from error
+
+
+def encode_npz(arrays: Mapping[str, Array]) -> bytes:
+    """A compressed .npz of plain arrays under any names; numpy's own writer takes some names for its parameters."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                npy.write_array(file, np.asanyarray(array), allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _array(file: IO[bytes], size: int) -> Array:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeneuro.data.arrays import encode_npz
 from edgeneuro.errors import BundleError, FrameError, InputError, SelfTestError, ShapeError, UsageError
 from edgeneuro.runtime import Segmentation, TensorOutputs, open_engine, pack_bundle, read_bundle
 from edgeneuro.runtime.postprocess import class_mask
@@ -149,9 +150,9 @@ def test_a_file_of_arrays_that_cannot_be_read_stops_nothing(tmp_path: Path) -> N
     path = write_array_bundle(tmp_path / "sum.edge")
     folder = tmp_path / "data"
     folder.mkdir()
-    np.savez(folder / "a.npz", allow_pickle=False, **ARRAYS)
+    (folder / "a.npz").write_bytes(encode_npz(ARRAYS))
     (folder / "b.npz").write_bytes(b"no archive")
-    np.savez(folder / "c.npz", allow_pickle=False, left=ARRAYS["left"])
+    (folder / "c.npz").write_bytes(encode_npz({"left": ARRAYS["left"]}))
     with open_engine(path) as engine:
         results = list(run_sources(engine, [str(folder)]))
     assert [result.error is None for result in results] == [True, False, False]
