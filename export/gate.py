@@ -21,6 +21,8 @@ from edgeneuro.records import to_json
 GUARD_AT_MOST = 5.0
 """Points that any class may lose at most, for margins up to 2.5 points; above, twice the margin."""
 MOST_GROUPS = 1_000_000
+MOST_SAID = 2
+"""Checks that a message spells out; the record holds all."""
 TITLES = {**{name: metric.title for name, metric in METRICS.items()}, "dice": "Dice", "iou": "IoU"}
 
 
@@ -224,8 +226,13 @@ def _judgement(outcomes: Outcomes, found: Sequence[Check], tests: int) -> Judgem
         groups_needed=metric.groups_needed(tests),
         guard_points=guard_points(metric.limit, len(classes)),
         classes={str(check.name): _class_drop(check, tests) for check in classes},
-        reason="; ".join(check.said(tests) for check in (found[:1] if verdict == "pass" else telling)),
+        reason=_reason(found[:1] if verdict == "pass" else telling, tests),
     )
+
+
+def _reason(telling: Sequence[Check], tests: int) -> str:
+    said = [check.said(tests) for check in telling[:MOST_SAID]]
+    return "; ".join(said) + (f"; and {len(telling) - MOST_SAID} more" if len(telling) > MOST_SAID else "")
 
 
 def _class_drop(check: Check, tests: int) -> ClassDrop:
