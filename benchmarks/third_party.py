@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def main() -> None:
     for item in there:
         rows.append(study(item, arguments.folder / item.file, tensorrt=arguments.tensorrt))
         print(rows[-1], flush=True)
+    rows.extend(structure(path) for path in _light_models() if arguments.only in path.name)
     if not arguments.only:
         _write(rows, missing=[item.file for item in MODELS if item not in there])
 
@@ -127,6 +129,34 @@ def _built(item: Foreign, path: Path, folder: Path, *, tensorrt: bool) -> dict[s
     }
     graph = bundle.members.get("graphs/tensorrt.int8.onnx")
     return row | ({"tensorrt_rtx": _accepted(graph)} if tensorrt and graph is not None else {})
+
+
+def structure(path: Path) -> dict[str, Any]:
+    """One row for a graph with made-up weights: whether it is read, and what could run in INT8."""
+    row: dict[str, Any] = {"file": path.name, "what": "structure alone, constant weights"}
+    try:
+        model = load_source(str(path))
+    except EdgeNeuroError as error:
+        return row | {"outcome": f"refused: {str(error).removeprefix(f'{path}: ')}"}
+    convolutions = {node.name for node in model.graph.graph.node if node.op_type == "Conv"}
+    forms = [form for form in FORMS.values() if form.operators]
+    placed = {form.target: len(convolutions.intersection(placement_by_rule(model.graph, form)[0])) for form in forms}
+    return row | {
+        "package": f"onnx {version('onnx')}",
+        "licence": "Apache-2.0",
+        "task": model.task,
+        "operators": _operators(model.graph),
+        "convolutions": len(convolutions),
+        "int8": placed,
+        "outcome": "read, and layers placed; not calibrated",
+    }
+
+
+def _light_models() -> list[Path]:
+    """The zoo's architectures as the onnx package tests with them, weights made by ConstantOfShape."""
+    import onnx
+
+    return sorted((Path(onnx.__file__).parent / "backend" / "test" / "data" / "light").glob("*.onnx"))
 
 
 def _written(item: Foreign, folder: Path, count: int, *, seed: int) -> DataSet:
@@ -205,7 +235,7 @@ def _write(rows: Sequence[Mapping[str, Any]], *, missing: Sequence[str]) -> None
         columns=COLUMNS,
         context={
             "script": "python -m edgeneuro.benchmarks.third_party FOLDER --tensorrt",
-            "packages": dict(sorted({row["package"]: row["licence"] for row in rows}.items())),
+            "packages": dict(sorted({row["package"]: row["licence"] for row in rows if "package" in row}.items())),
             "calibration": f"{CALIBRATION} inputs of each network's own domain, error and agreement on {TEST} others",
             "missing": list(missing) or "none",
             "notes": NOTES,

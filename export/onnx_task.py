@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import onnx
+from onnx import helper
 
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export import graph as graphs
@@ -15,6 +16,8 @@ from edgeneuro.spec import Array
 
 COARSEST_MASK = 8
 """A mask may be so many times smaller than the frame on each side; beyond that it is taken for features."""
+ONE_PIXEL = (1, 1)
+"""Height and width that some classifiers leave behind their classes."""
 MOST_CLASSES = 256
 """Of a mask, whose class numbers fit a byte."""
 
@@ -41,6 +44,8 @@ def settle_outputs(
         dropped = [item.name for item in model.graph.output[1:]]
         _keep_first_output(model)
         notes.append(f"outputs {', '.join(dropped)} were left out; a {task} has one")
+    if task == "classification" and outputs[first].ndim == 4:
+        _flatten_output(model)
     if task == "classification" and drop_final_softmax(model):
         notes.append("a softmax at its end was taken off; the engine applies its own")
     if task == "segmentation" and outputs[first].shape[1] == 1 and drop_final(model, ("Sigmoid",)):
@@ -52,7 +57,7 @@ def _fits(name: str, first: Array, ending: str, preprocess: Preprocess | None) -
     """Task -> why the first output does not fit it, None where it does; in the order they are tried."""
     shape, floats = first.shape, first.dtype.kind == "f"
     said = f"output {name!r} has shape {shape} of {first.dtype}"
-    row = floats and len(shape) == 2 and shape[1] > 1
+    row = floats and shape[1:2] > (1,) and (len(shape) == 2 or shape[2:] == ONE_PIXEL)
     classification = None if row else f"{said}, expected (batch, class) logits of at least two classes"
     if row and ending in ("Sigmoid", "HardSigmoid"):
         classification = f"output {name!r} ends in {ending}, so its classes do not exclude each other, expected logits"
@@ -75,6 +80,17 @@ def _ending(model: onnx.ModelProto) -> str:
     """Operator that computes the first output; "" where none does."""
     last = final_node(model)
     return "" if last is None else str(last.op_type)
+
+
+def _flatten_output(model: onnx.ModelProto) -> None:
+    """Give the first output, (batch, class, 1, 1), as (batch, class), under its own name."""
+    graph, output = model.graph, model.graph.output[0]
+    inner = f"{output.name}/one_pixel"
+    for node in graph.node:
+        node.output[:] = [inner if name == output.name else name for name in node.output]
+        node.input[:] = [inner if name == output.name else name for name in node.input]
+    graph.node.append(helper.make_node("Flatten", [inner], [output.name], name=f"{output.name}/flatten", axis=1))
+    del output.type.tensor_type.shape.dim[2:]
 
 
 def _keep_first_output(model: onnx.ModelProto) -> None:

@@ -60,9 +60,9 @@ def segmenter(path: Path, *, classes: int = 1, side: int | str = 64, scale: int 
         helper.make_node("Conv", ["x", "w1"], ["c"], pads=[1] * 4, strides=[scale] * 2),
         helper.make_node("Relu", ["c"], ["r"]),
         helper.make_node("Conv", ["r", "w2"], ["l"], pads=[1] * 4),
-        helper.make_node(
-            "Sigmoid" if classes == 1 else "Softmax", ["l"], ["y"], **({} if classes == 1 else {"axis": 1})
-        ),
+        helper.make_node("Sigmoid", ["l"], ["y"])
+        if classes == 1
+        else helper.make_node("Softmax", ["l"], ["y"], axis=1),
     ]
     small = side // scale if isinstance(side, int) else side
     constants = {"w1": weights(16, 1, 3, 3), "w2": weights(classes, 16, 3, 3, seed=1)}
