@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
@@ -19,25 +20,30 @@ import openvino  # after what keeps it from reporting to its maker
 
 LIBRARY = f"openvino {openvino.__version__.partition('-')[0]}"
 PROBE = "edgeneuro.runtime.backends.openvino_probe"
-_PROBE_TIMEOUT_S = 600.0
-_proven: set[tuple[str, int | None]] = set()
-"""SHA-256 of a graph and number of threads, of those that a child process has compiled and run."""
+_PROBE_TIMEOUT_S = 120.0
+"""Seconds are usual. The fault that crashes the process has also been seen to leave it waiting for ever."""
+
+_fused: dict[tuple[str, int | None], bool] = {}
+"""(SHA-256 of a graph, threads) -> the setting of `compile_graph` with which a child process has compiled and run it."""
+
+log = logging.getLogger("edgeneuro")
 
 
 class OpenVinoBackend:
     """A graph compiled by OpenVINO for the CPU, to answer one frame as soon as possible.
 
     Floating-point operators run in float32, also where the processor has bfloat16, which the library would prefer:
-    FP32 is then what it says. Some graphs crash OpenVINO while it compiles them (seen with 2026.4 on a partly quantised
-    one), so each is compiled and run in a child process first, once for each graph and number of threads.
+    FP32 is then what it says. Some graphs crash OpenVINO while it compiles them (2026.4: Q/DQ between operators that it
+    fuses, a fixed batch and one thread), so each is compiled and run in a child process first, once for each graph and
+    number of threads, and without that fusion where it crashes.
     Calls may come from any thread; they wait for each other, since one request with its tensors is used again and again.
     """
 
     def __init__(self, model: bytes, *, threads: int | None = None) -> None:
         refuse_outside_weights(model, LIBRARY)
-        _prove(model, threads)
+        fused = _survived(model, threads)
         try:
-            compiled = compile_graph(model, threads)
+            compiled = compile_graph(model, threads, fused=fused)
             self._request: Any | None = compiled.create_infer_request()
         except Exception as error:  # the library's errors share no base class of their own
             raise BackendError(
@@ -79,24 +85,41 @@ class OpenVinoBackend:
         self.compiled = None
 
 
-def compile_graph(model: bytes, threads: int | None) -> Any:
+def compile_graph(model: bytes, threads: int | None, *, fused: bool) -> Any:
     """openvino.CompiledModel of the ONNX bytes `model`, which must hold its own weights.
 
+    fused: let the library compile chains of small operators into one kernel ("snippets"), which is where it crashes.
     May crash the process: only for graphs that have been compiled in another one.
     """
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
+    if not fused:
+        settings["SNIPPETS_MODE"] = "DISABLE"
     core = openvino.Core()
     return core.compile_model(core.read_model(model), "CPU", settings)
 
 
-def _prove(model: bytes, threads: int | None) -> None:
-    """Raise BackendError when compiling `model` or its first run crashes a child process."""
+def _survived(model: bytes, threads: int | None) -> bool:
+    """Whether a child process compiles and runs `model` with fusion; False where it does so only without.
+
+    Raises BackendError when the child crashes either way.
+    """
     key = (hashlib.sha256(model).hexdigest(), threads)
-    if key not in _proven:
-        run_child(f"{LIBRARY}: compiling the graph", PROBE, (str(threads or 0),), model, timeout_s=_PROBE_TIMEOUT_S)
-        _proven.add(key)
+    if key not in _fused:
+        try:
+            _probe(model, threads, fused=True)
+            _fused[key] = True
+        except BackendError as error:
+            log.info("%s; compiled without fusion of small operators instead", str(error).partition(";")[0])
+            _probe(model, threads, fused=False)
+            _fused[key] = False
+    return _fused[key]
+
+
+def _probe(model: bytes, threads: int | None, *, fused: bool) -> None:
+    what = f"{LIBRARY}: compiling the graph"
+    run_child(what, PROBE, (str(threads or 0), str(int(fused))), model, timeout_s=_PROBE_TIMEOUT_S)
 
 
 def _spec(port: Any, known: Sequence[str]) -> TensorSpec:

@@ -146,7 +146,27 @@ def test_a_graph_that_crashes_the_child_never_reaches_this_process(monkeypatch: 
 def test_a_graph_is_proven_once_for_each_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     proven: list[tuple[str, ...]] = []
     monkeypatch.setattr(module, "run_child", lambda what, module, arguments, data, timeout_s: proven.append(arguments))
-    monkeypatch.setattr(module, "_proven", set())
+    monkeypatch.setattr(module, "_fused", {})
     for threads in (1, 1, 2, None, 2):
         OpenVinoBackend(tiny_onnx(), threads=threads).close()
-    assert proven == [("1",), ("2",), ("0",)]
+    assert proven == [("1", "1"), ("2", "1"), ("0", "1")]
+
+
+def test_a_graph_that_crashes_with_fusion_runs_without_and_that_is_remembered(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[str] = []
+
+    def child(what: str, module: str, arguments: tuple[str, ...], data: bytes, *, timeout_s: float) -> None:
+        tried.append(arguments[1])
+        if arguments[1] == "1":
+            raise BackendError(f"{what}: crashed with SIGSEGV; try another backend")
+
+    monkeypatch.setattr(module, "run_child", child)
+    monkeypatch.setattr(module, "_fused", {})
+    with caplog.at_level("INFO", "edgeneuro"):
+        for _ in range(2):
+            backend = OpenVinoBackend(tiny_onnx(), threads=1)
+            np.testing.assert_allclose(backend.run({"image": frames(1)})["logits"], logits_of(frames(1)), atol=1e-4)
+    assert tried == ["1", "0"]
+    assert "crashed with SIGSEGV; compiled without fusion" in caplog.text
