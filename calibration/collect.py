@@ -12,7 +12,7 @@ from edgeneuro.errors import DataError, ShapeError
 from edgeneuro.runtime.backends import Backend
 from edgeneuro.spec import Array, Feed
 
-Track = Callable[[Iterable[Feed]], Iterable[Feed]]
+Track = Callable[[Sequence[Feed]], Iterable[Feed]]
 """Wraps what is gone through, to show progress."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +15,11 @@ from edgeneuro.errors import UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgeneuro.calibration.collect import Track
     from edgeneuro.calibration.ranges import Range
     from edgeneuro.export.calibrate_run import CalibrateReport
     from edgeneuro.export.compare_ranges import RangeComparison
+    from edgeneuro.spec import Feed
 
 Source = Annotated[
     str,
@@ -94,13 +96,14 @@ def command(
         seed=seed,
         options=read_options(preprocess) if preprocess else NOTHING_SAID,
     )
-    with _steps(quiet) as step:
+    with _progress(quiet) as (step, track):
         report, plans = run_calibration(
             source,
             settings,
             data=open_data(data) if data else None,
             calibration=open_data(calibration) if calibration else None,
             step=step,
+            track=track,
         )
     if out_path is not None:
         write_bytes(out_path, plans[method].to_bytes())
@@ -111,15 +114,27 @@ def command(
 
 
 @contextmanager
-def _steps(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Yields what to tell each step: a spinner on a terminal, one line a step elsewhere, nothing if `quiet`."""
+def _progress(quiet: bool) -> Iterator[tuple[Callable[[str], None], Track]]:
+    """Yields what to tell each step, and what follows a pass over frames: a bar on a terminal, one line a step
+    elsewhere, nothing if `quiet`."""
     console = err()
     console.quiet = quiet
     if not console.is_terminal:
-        yield lambda step: console.print(f"{step} ...", soft_wrap=True)
+        yield lambda name: console.print(f"{name} ...", soft_wrap=True), lambda feeds: feeds
         return
-    with console.status("starting") as status:
-        yield lambda step: status.update(f"{step} ...")
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def track(feeds: Sequence[Feed]) -> Iterator[Feed]:
+            progress.update(task, total=len(feeds), completed=0)
+            for feed in feeds:
+                yield feed
+                progress.advance(task)
+
+        yield lambda name: progress.update(task, description=f"{name} ...", total=None), track
 
 
 def _show(report: CalibrateReport) -> None:
