@@ -13,12 +13,14 @@ import jsonschema
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from edgeneuro.data import open_data
-from edgeneuro.errors import CheckpointError, DataError, InputError, ModelFileError, OutputError, ShapeError, UsageError
+from edgeneuro.errors import CheckpointError, DataError, InputError, OutputError, ShapeError, UsageError
 from edgeneuro.export import build as building
 from edgeneuro.export.build import BuildSettings, build_engine
+from edgeneuro.export.forms import TARGETS
+from edgeneuro.export.gate import parse_margin
+from edgeneuro.export.keep_float import GraphIdentity, KeepFloat
 from edgeneuro.export.placement import Candidate
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.source import load_source
@@ -28,8 +30,8 @@ from edgeneuro.runtime.container import read_container
 from edgeneuro.runtime.cpu import cpu_features
 from tests.export.conftest import CLASSES, Exported
 
-INT8 = BuildSettings(calibration_frames=12, search_s=0.0)
-FLOAT = replace(INT8, int8=False)
+INT8 = BuildSettings(calibration_frames=12, search_s=0.0, backends=("onnxruntime",))
+FLOAT = replace(INT8, precision="fp32")
 needs_vnni = pytest.mark.skipif("vnni" not in cpu_features(), reason="this processor shows no VNNI")
 
 
@@ -39,7 +41,9 @@ def exported_once(checkpoint: Path) -> Iterator[None]:
     model = load_source(str(checkpoint))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            building, "load_source", lambda source: model if source == str(checkpoint) else load_source(source)
+            building,
+            "load_source",
+            lambda source, options: model if source == str(checkpoint) else load_source(source, options),
         )
         yield
 
@@ -60,7 +64,7 @@ def engine(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for node in onnx.load_from_string(read_bundle(searched).members["model.onnx"]).graph.node
         if node.op_type == "Conv"
     )
-    plan = replace(plan, placement={"onnxruntime": everything}, measured=())
+    plan = replace(plan, placement=dict.fromkeys(TARGETS, everything), kept_float={}, measured=())
     out = folder / "engine.edge"
     build_engine(str(checkpoint), out, settings=replace(INT8, plan=plan))
     return out
@@ -144,17 +148,26 @@ def test_a_float_bundle_needs_no_calibration(checkpoint: Path, tmp_path: Path) -
 
 
 def test_a_plan_without_int8_layers_is_labelled_fp32(checkpoint: Path, engine: Path, tmp_path: Path) -> None:
-    plan = replace(recorded_plan(engine), placement={"onnxruntime": ()})
+    plan = replace(recorded_plan(engine), placement=dict.fromkeys(TARGETS, ()))
     manifest = build_engine(str(checkpoint), tmp_path / "none.edge", settings=replace(INT8, plan=plan))
     assert manifest.precision == "fp32"
+
+
+def assert_float_on_x86(manifest: Manifest) -> None:
+    """Nothing but the form for ARM, which cannot be measured here, is in INT8."""
+    assert [graph.requires for graph in manifest.graphs if graph.precision == "int8"] == [("aarch64",)]
 
 
 def test_build_says_so_when_int8_would_be_slower(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeneuro.export.placement._seconds", lambda backend, feed: 1.0)
+    monkeypatch.setattr(
+        "edgeneuro.export.placement._interleaved",
+        lambda opened, feeds, budget_s: {name: np.ones(3) for name in opened},
+    )
+    monkeypatch.setenv("EDGENEURO_CACHE", str(tmp_path / "cache"))
     manifest = build_engine(str(checkpoint), tmp_path / "slow.edge", settings=INT8)
-    assert manifest.precision == "fp32"
+    assert_float_on_x86(manifest)
     assert any("no placement is faster than float here" in note for note in manifest.notes)
 
 
@@ -285,19 +298,6 @@ def test_an_onnx_file_without_frames_cannot_be_quantised(exported: Exported, tmp
         build_engine(str(onnx_file(exported, tmp_path)), tmp_path / "x.edge", settings=INT8)
 
 
-def test_a_graph_that_gives_no_row_of_logits_is_refused(tmp_path: Path) -> None:
-    graph = helper.make_graph(
-        [helper.make_node("Relu", ["x"], ["y"])],
-        "image to image",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 32, 32])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, 32, 32])],
-    )
-    path = tmp_path / "net.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
-    with pytest.raises(ModelFileError, match=r"output 'y'.*expected \(batch, class\)"):
-        build_engine(str(path), tmp_path / "x.edge", settings=FLOAT)
-
-
 def test_a_foreign_graph_fixed_to_one_frame_says_so(exported: Exported, labelled: Path, tmp_path: Path) -> None:
     path = onnx_file(exported, tmp_path)
     graph = onnx.load(str(path))
@@ -308,17 +308,86 @@ def test_a_foreign_graph_fixed_to_one_frame_says_so(exported: Exported, labelled
     manifest = build_engine(str(path), out, settings=FLOAT)
     assert manifest.inputs[0].shape == (1, 1, 64, 64)
     with open_engine(out) as engine:
-        assert engine(np.zeros((100, 120), np.uint8)).label == engine(np.zeros((100, 120), np.uint8)).label
+        first, second = (engine(np.zeros((100, 120), np.uint8)) for _ in range(2))
+        assert replace(first, ms={}) == replace(second, ms={})
         with pytest.raises(ShapeError, match=r"got shape \(2, 1, 64, 64\), expected \(batch 1"):
-            engine.infer(np.zeros((2, 1, 64, 64), np.float32))
+            engine.infer({"image": np.zeros((2, 1, 64, 64), np.float32)})
 
 
 def test_a_placement_that_is_not_faster_when_timed_again_is_dropped(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     best = Candidate(name="a lucky one", nodes=("any",), time_ratio=0.9, error=0.1)
-    monkeypatch.setattr("edgeneuro.export.calibrate.search_placement", lambda *_, **__: (best,))
-    monkeypatch.setattr("edgeneuro.export.calibrate.time_again", lambda *_, **__: 1.1)
+    monkeypatch.setattr("edgeneuro.export.place.search_placement", lambda *_, **__: (best,))
+    monkeypatch.setattr("edgeneuro.export.place._sound", lambda _, candidates: (candidates, ()))
+    monkeypatch.setattr("edgeneuro.export.place.refine", lambda *_, **__: best.nodes)
+    monkeypatch.setattr("edgeneuro.export.place.measure", lambda *_, **__: (replace(best, time_ratio=1.1),))
+    monkeypatch.setenv("EDGENEURO_CACHE", str(tmp_path / "cache"))
     manifest = build_engine(str(checkpoint), tmp_path / "slow.edge", settings=INT8)
-    assert manifest.precision == "fp32"
-    assert any("the fastest, a lucky one, takes 1.10 of the float time" in note for note in manifest.notes)
+    assert_float_on_x86(manifest)
+    assert any("the best takes 1.10 of the float time" in note for note in manifest.notes)
+
+
+def test_a_bundle_for_every_target_says_which_graphs_ran_here_and_which_were_emulated(
+    checkpoint: Path, engine: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    settings = replace(INT8, precision="mixed", backends=(), plan=recorded_plan(engine))
+    manifest = build_engine(str(checkpoint), tmp_path / "all.edge", settings=settings)
+    assert manifest.precision == "mixed"
+    checked = {graph.path: graph.checked for graph in manifest.graphs}
+    assert checked["graphs/openvino.int8.onnx"] == "run"
+    assert checked["graphs/tensorrt.mixed.onnx"] == checked["graphs/onnxruntime-arm.int8.onnx"] == "emulated"
+    with open_engine(tmp_path / "all.edge") as opened:  # a processor runs the INT8 form and says so
+        assert opened.graph.precision == "int8"
+
+
+def test_half_precision_alone_needs_no_calibration_frames(checkpoint: Path, tmp_path: Path) -> None:
+    settings = replace(INT8, precision="fp16", backends=())
+    manifest = build_engine(str(checkpoint), tmp_path / "half.edge", settings=settings)
+    assert [graph.path for graph in manifest.graphs] == ["model.onnx", "graphs/tensorrt.fp16.onnx"]
+    assert manifest.calibration is None
+
+
+def test_an_engine_within_its_margin_is_written_with_the_verdict(
+    checkpoint: Path, engine: Path, tmp_path: Path
+) -> None:
+    settings = replace(INT8, plan=recorded_plan(engine), margin=parse_margin("100"))
+    manifest = build_engine(str(checkpoint), tmp_path / "judged.edge", settings=settings)
+    assert manifest.gate is not None
+    assert manifest.gate.verdict == "pass"
+    assert {one.graph for one in manifest.gate.judgements} == {graph.path for graph in manifest.graphs[1:]}
+    assert read_bundle(tmp_path / "judged.edge").manifest.gate == manifest.gate
+
+
+def test_an_engine_not_shown_to_be_within_its_margin_is_not_written(
+    checkpoint: Path, engine: Path, tmp_path: Path
+) -> None:
+    settings = replace(INT8, plan=recorded_plan(engine), margin=parse_margin("0.01"))
+    with pytest.raises(GateError, match=r"--max-drop 0\.01.*not written"):
+        build_engine(str(checkpoint), tmp_path / "judged.edge", settings=settings)
+    assert not (tmp_path / "judged.edge").exists()
+
+
+def test_layers_on_the_keep_float_list_stay_in_float_on_every_target(checkpoint: Path, tmp_path: Path) -> None:
+    model = load_source(str(checkpoint))
+    first = next(node.name for node in model.graph.graph.node if node.op_type == "Conv")
+    kept = KeepFloat(
+        model=GraphIdentity.of(model.graph, model.name), form="tensorrt", nodes={first: "costs most, measured"}
+    )
+    settings = replace(INT8, backends=("tensorrt",), keep_float=kept)
+    manifest = build_engine(str(checkpoint), tmp_path / "kept.edge", settings=settings)
+    (graph,) = manifest.graphs[1:]
+    assert graph.kept_float == {first: "costs most, measured"}
+    assert graph.int8_convolutions == graph.convolutions - 1
+
+
+def test_a_second_build_takes_the_placement_from_the_cache(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build_engine(str(checkpoint), tmp_path / "first.edge", settings=INT8)
+    monkeypatch.setattr("edgeneuro.export.place._searched", lambda *_: pytest.fail("measured again"))
+    steps: list[str] = []
+    second = build_engine(str(checkpoint), tmp_path / "second.edge", settings=INT8, progress=steps.append)
+    assert second == first
+    assert "onnxruntime: measured earlier, from the cache" in steps
