@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -132,10 +133,10 @@ def integers_of(model: onnx.ModelProto) -> dict[str, Array]:
 
 
 def scales_of(model: onnx.ModelProto) -> dict[str, tuple[float, int]]:
-    """Tensor -> its scale and zero point."""
+    """Tensor -> its scale and zero point; names without what taking apart and writing again adds to them."""
     constants = initializers(model.graph)
     return {
-        node.input[0].removesuffix("/float"): (float(constants[node.input[1]]), int(constants[node.input[2]]))
+        re.sub("(/float|/relu)+$", "", node.input[0]): (float(constants[node.input[1]]), int(constants[node.input[2]]))
         for node in model.graph.node
         if node.op_type == "QuantizeLinear"
     }

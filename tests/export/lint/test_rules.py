@@ -300,5 +300,8 @@ def test_every_rule_is_told_with_reason_source_and_known_targets() -> None:
 
 def test_the_page_on_lint_has_a_row_for_every_rule() -> None:
     page = (Path(__file__).parents[3] / "docs" / "lint.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert list(rows) == [rule.id for rule in RULES]
     for rule in RULES:
-        assert f"`{rule.id}`" in page, rule.id
+        assert f"| {rule.title} |" in rows[rule.id]
+        assert f"| {rule.reason} | {rule.source} |" in rows[rule.id]
