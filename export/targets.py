@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from importlib import import_module
 
 from edgeneuro.errors import UsageError
 from edgeneuro.export.emulate import open_emulated
 from edgeneuro.export.forms import FORMS, Form, forms_of
 from edgeneuro.manifest import Precision
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, Backend, open_backend
+from edgeneuro.runtime.backends import BACKENDS, REMEDIES, Backend, is_installed, open_backend
 from edgeneuro.runtime.cpu import cpu_features
 
 NEEDS_ITS_RUNTIME = ("openvino",)
@@ -26,29 +24,22 @@ def bundle_forms(precision: Precision, backends: Sequence[str]) -> tuple[Form, .
     for name in backends:
         if name not in known:
             raise UsageError(f"--backend {name}: is not known, expected one of {', '.join(known)}")
-        if name in NEEDS_ITS_RUNTIME and not installed(name):
+        if name in NEEDS_ITS_RUNTIME and not executes(name):
             raise UsageError(
                 f"--backend {name}: is not installed, and its graph has to be checked on it; run: {REMEDIES[name]}"
             )
-    wanted = backends or [name for name in known if name not in NEEDS_ITS_RUNTIME or installed(name)]
+    wanted = backends or [name for name in known if name not in NEEDS_ITS_RUNTIME or executes(name)]
     return forms_of(precision, wanted)
 
 
-@cache
-def installed(backend: str) -> bool:
-    """Whether `backend` executes graphs here. TensorRT does not yet: its graphs are emulated."""
-    if backend not in BACKENDS:
-        return False
-    try:
-        import_module(BACKENDS[backend].partition(":")[0])
-    except ImportError:
-        return False
-    return True
+def executes(backend: str) -> bool:
+    """Whether `backend` runs graphs here. TensorRT does not yet: its graphs are emulated."""
+    return backend in BACKENDS and is_installed(backend)
 
 
 def runs_here(form: Form) -> bool:
     """Whether this machine executes `form` as a device would."""
-    return cpu_features().issuperset(form.requires) and installed(form.backend)
+    return cpu_features().issuperset(form.requires) and executes(form.backend)
 
 
 def open_checked(form: Form, model: bytes) -> Backend:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeneuro.manifest import Graph
-from edgeneuro.runtime.backends import BACKENDS, open_backend
+from edgeneuro.runtime.backends import BACKENDS, REMEDIES, is_installed, open_backend
 from edgeneuro.runtime.bundle import Bundle, read_bundle
 from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.runtime.engine import check_interface
@@ -72,5 +72,7 @@ def _check_graph(bundle: Bundle, graph: Graph, path: Path, threads: int | None) 
 def _why_not(graph: Graph) -> str | None:
     if graph.backend not in BACKENDS:
         return f"backend {graph.backend} is not known here"
+    if not is_installed(graph.backend):
+        return f"{graph.backend} is not installed; {REMEDIES[graph.backend]}"
     missing = [need for need in graph.requires if need not in cpu_features()]
     return f"this processor does not show {', '.join(missing)}" if missing else None

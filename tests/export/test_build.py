@@ -15,7 +15,7 @@ import onnx
 import pytest
 
 from edgeneuro.data import open_data
-from edgeneuro.errors import CheckpointError, DataError, InputError, OutputError, ShapeError, UsageError
+from edgeneuro.errors import CheckpointError, DataError, GateError, InputError, OutputError, ShapeError, UsageError
 from edgeneuro.export import build as building
 from edgeneuro.export.build import BuildSettings, build_engine
 from edgeneuro.export.forms import TARGETS
@@ -28,6 +28,7 @@ from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import open_engine, read_bundle
 from edgeneuro.runtime.container import read_container
 from edgeneuro.runtime.cpu import cpu_features
+from edgeneuro.runtime.postprocess import Prediction
 from tests.export.conftest import CLASSES, Exported
 
 INT8 = BuildSettings(calibration_frames=12, search_s=0.0, backends=("onnxruntime",))
@@ -105,6 +106,7 @@ def test_every_graph_of_the_bundle_opens_and_reproduces_its_golden_outputs(engin
 def test_engine_classifies_a_frame(engine: Path) -> None:
     with open_engine(engine) as opened:
         answer = opened(np.full((72, 80), 90, np.uint8))
+    assert isinstance(answer, Prediction)
     assert answer.label in CLASSES
     assert sum(answer.probabilities.values()) == pytest.approx(1.0)
 
@@ -278,7 +280,9 @@ def test_an_onnx_file_with_unlabelled_frames_becomes_an_engine(
     assert manifest.accuracy is None
     assert any("accuracy was not measured" in note for note in manifest.notes)
     with open_engine(out) as engine:
-        assert engine(np.zeros((100, 120), np.uint8)).label.startswith("class_")
+        answer = engine(np.zeros((100, 120), np.uint8))
+    assert isinstance(answer, Prediction)
+    assert answer.label.startswith("class_")
 
 
 def test_an_onnx_file_is_tested_on_groups_it_was_not_calibrated_on(

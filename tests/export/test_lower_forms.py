@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +31,7 @@ from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.spec import Feed
 from tests.export.conftest import SIDE, settled, stanet
 
-NETS = {
+NETS: dict[str, Callable[[], tuple[nn.Module, int]]] = {
     "stanet": lambda: (stanet(), 1),
     "resnet18": lambda: (settled(ResNet18(classes=3, channels=3), 3, SIDE), 3),
     "mobilenet": lambda: (settled(MobileNetV2(classes=3, channels=3), 3, SIDE), 3),
@@ -65,7 +66,6 @@ class Net:
 @pytest.fixture(scope="module", params=NETS)
 def net(request: pytest.FixtureRequest) -> Net:
     network, channels = NETS[request.param]()
-    assert isinstance(network, nn.Module)
     graph, _ = export_onnx(network, channels=channels, height=SIDE, width=SIDE)
     rng = np.random.default_rng(1)
     name = graph.graph.input[0].name
