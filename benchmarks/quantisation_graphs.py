@@ -47,11 +47,11 @@ class Graphs:
 def study_forms() -> tuple[Form, ...]:
     """This machine's form of ONNX Runtime, ONNX Runtime on ARM, OpenVINO where it is installed, TensorRT, mixed."""
     from edgeneuro.export.forms import FORMS
-    from edgeneuro.export.targets import installed, runs_here
+    from edgeneuro.export.targets import executes, runs_here
 
     onnxruntime = next(form for form in FORMS.values() if form.target == "onnxruntime" and runs_here(form))
     others = [FORMS[name] for name in ("onnxruntime-arm", "openvino", "tensorrt", "tensorrt-mixed")]
-    return (onnxruntime, *(form for form in others if form.name != "openvino" or installed("openvino")))
+    return (onnxruntime, *(form for form in others if form.name != "openvino" or executes("openvino")))
 
 
 def build_graphs(
