@@ -35,7 +35,8 @@ LIMIT = 127
 def corrected_biases(
     model: onnx.ModelProto, feeds: Sequence[Feed], *, track: Track = lambda feeds: feeds
 ) -> dict[str, tuple[float, ...]]:
-    """Layer -> its bias after correction, one value each output channel, for every layer with constant weights.
+    """Layer -> its bias after correction, one value each output channel, for every layer with constant weights whose
+    input has one row a frame.
 
     feeds: the calibration frames. Goes through them once.
     """
@@ -46,7 +47,11 @@ def corrected_biases(
     observed = with_outputs(model, list(dict.fromkeys(node.input[0] for node in layers)))
     with closing(open_backend("onnxruntime", observed.SerializeToString(), threads=None)) as backend:
         means = collect_means(backend, feeds, track=track)
-    return {node.name: _corrected(node, constants, means[node.input[0]]) for node in layers}
+    return {
+        node.name: _corrected(node, constants, means[node.input[0]])
+        for node in layers
+        if len(means[node.input[0]]) == _input_channels(node, constants[node.input[1]])
+    }
 
 
 def _is_plain(node: onnx.NodeProto, constants: Mapping[str, Array]) -> bool:
@@ -59,6 +64,12 @@ def _is_plain(node: onnx.NodeProto, constants: Mapping[str, Array]) -> bool:
     bias = constants.get(node.input[2]) if len(node.input) > 2 else np.zeros(1)
     transposed_groups = node.op_type == "ConvTranspose" and graphs.attribute(node, "group", 1) != 1
     return bias is not None and bias.size in (1, channels) and not transposed_groups
+
+
+def _input_channels(node: onnx.NodeProto, weights: Array) -> int:
+    """Of a layer; a Gemm over the steps of a sequence reads a matrix whose rows are no frames, and other means."""
+    inner = weights.size // (weights.shape[weight_axis(node)] * int(np.prod(weights.shape[2:])))
+    return int(inner * graphs.attribute(node, "group", 1))
 
 
 def _corrected(node: onnx.NodeProto, constants: Mapping[str, Array], means: NDArray[np.float64]) -> tuple[float, ...]:

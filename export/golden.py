@@ -103,7 +103,7 @@ def _noise(spec: TensorSpec, limits: Range | None, rng: np.random.Generator) -> 
     kind = np.dtype(spec.dtype)
     if kind.kind == "f":
         noise = rng.standard_normal(shape) if limits is None else rng.uniform(limits.low, limits.high, shape)
-        return noise.astype(kind)
+        return np.asarray(noise, kind)
     if limits is None:
         return np.zeros(shape, kind)
-    return rng.integers(int(limits.low), int(limits.high), shape, endpoint=True).astype(kind)
+    return np.asarray(rng.integers(int(limits.low), int(limits.high), shape, endpoint=True), kind)

@@ -74,6 +74,7 @@ def read_onnx(path: Path, options: FileOptions = NOTHING_SAID) -> OnnxFile:
     count = parameters(model)
     inputs = settle_inputs(model, options, str(path))
     outputs = _run_once(model, inputs, path)
+    _state_output_shapes(model, outputs)
     model = _plain(model, inputs, outputs)
     _refuse_control_flow(model, path)
     task, changed = settle_outputs(model, options.task, outputs, inputs.preprocess, str(path))
@@ -202,6 +203,7 @@ def _run_once(model: onnx.ModelProto, inputs: Inputs, path: Path) -> dict[str, A
         with closing(open_backend("onnxruntime", model.SerializeToString(), threads=1)) as backend:
             outputs = backend.run(made_up(model, inputs.preprocess))
     except BackendError as error:
+        _refuse_control_flow(model, path)
         reason = str(error).partition("; ")[0]  # without the advice, which is for an engine
         what = "one frame" if inputs.preprocess is not None else "made-up arrays (whole numbers 0)"
         raise ModelFileError(
@@ -214,6 +216,16 @@ def _run_once(model: onnx.ModelProto, inputs: Inputs, path: Path) -> dict[str, A
                 "export it again from sound weights"
             )
     return outputs
+
+
+def _state_output_shapes(model: onnx.ModelProto, outputs: Mapping[str, Array]) -> None:
+    """Sizes of the outputs where inference of shapes found none, as `outputs` has them; the checker wants some. The first
+    stays free, since it may be a batch."""
+    for item in model.graph.output:
+        if not item.type.tensor_type.HasField("shape"):
+            sizes: list[int | str] = list(outputs[item.name].shape)
+            sizes[:1] = ["batch"] if sizes else []
+            item.CopyFrom(helper.make_tensor_value_info(item.name, item.type.tensor_type.elem_type, sizes))
 
 
 def made_up(model: onnx.ModelProto, preprocess: Preprocess | None) -> Feed:

@@ -41,10 +41,10 @@ def check_golden(bundle: Bundle, graph: Graph, backend: Backend) -> float:
     golden = _read_golden(bundle, graph)
     worst = 0.0
     for number in range(len(golden[input_member(inputs[0].name)])):
-        results = backend.run({spec.name: golden[input_member(spec.name)][number] for spec in inputs})
+        results = backend.run({spec.name: np.asarray(golden[input_member(spec.name)][number]) for spec in inputs})
         for spec in outputs:
             expected = golden[output_member(graph.path, spec.name)]
-            difference = _difference(results[spec.name], expected[number], magnitude(expected))
+            difference = _difference(results[spec.name], np.asarray(expected[number]), magnitude(expected))
             if not difference <= graph.tolerance:  # also true for NaN
                 raise SelfTestError(
                     f"{graph.path}: output {spec.name!r} differs from its golden value by {difference:.3g} of the "

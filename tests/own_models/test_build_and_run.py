@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from edgeneuro.cli.main import main
 from edgeneuro.data import open_data
@@ -22,7 +23,7 @@ from edgeneuro.runtime import Segmentation, TensorOutputs, open_engine
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.runtime.postprocess import softmax
 from tests.cli.conftest import SCHEMAS
-from tests.own_models.files import classifier, frames, samples, segmenter, two_inputs
+from tests.own_models.files import classifier, frames, samples, save, segmenter, two_inputs, value, weights
 
 FLOAT = BuildSettings(precision="fp32")
 
@@ -96,6 +97,18 @@ def test_arrays_in_and_out_with_several_inputs(tmp_path: Path) -> None:
     assert isinstance(made, TensorOutputs)
     np.testing.assert_allclose(made.outputs["sum"], expected["sum"], atol=1e-5)
     np.testing.assert_array_equal(made.outputs["twice"], [2])
+
+
+def test_a_layer_over_the_steps_of_a_sequence_keeps_its_bias(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "steps"], ["rows"]),
+        helper.make_node("Gemm", ["rows", "w", "b"], ["y"], transB=1),
+    ]
+    constants = {"steps": np.array([4, 8]), "w": weights(16, 8), "b": weights(16)}
+    path = save(tmp_path / "g.onnx", nodes, [value("x", [1, 4, 8])], [value("y", [4, 16])], constants)
+    model = load_source(str(path))
+    plan = calibrated_plan(model.graph, [{"x": np.ones((1, 4, 8), np.float32)}])
+    assert plan.biases == {}
 
 
 def test_labels_decide_the_names_of_the_classes_and_the_accuracy(tmp_path: Path) -> None:
