@@ -56,10 +56,10 @@ def activation_parameters(limits: Range, activations: Activations) -> tuple[np.f
     raise InputError(f"activations: got {activations!r}, expected unsigned, signed or symmetric")
 
 
-def weight_scales(weights: Float32, limit: int) -> Float32:
+def weight_scales(weights: Float32, limit: float) -> Float32:
     """Symmetric INT8 scale of each output channel: largest magnitude / limit, 1 for a channel of zeros.
 
-    weights: (output channel, ...) float32. limit: largest integer magnitude, 127 or less. Returns (output channel,).
+    weights: (output channel, ...) float32. limit: largest magnitude in 8 bits, 127 or less in INT8. Returns (output channel,).
     """
     largest = np.abs(weights.reshape(len(weights), -1)).max(axis=1)
     scales: Float32 = np.where(largest > 0, largest / limit, 1.0).astype(np.float32)

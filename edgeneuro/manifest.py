@@ -18,7 +18,8 @@ from edgeneuro.spec import TensorSpec
 SCHEMA = 2
 """Raised when a field changes meaning. 2: tasks other than classification; golden.npz holds every input by name."""
 
-Precision = Literal["fp32", "fp16", "int8", "mixed"]
+Precision = Literal["fp32", "fp16", "fp8", "int8", "mixed"]
+"""mixed: INT8, everything else in FP16."""
 Task = Literal["classification", "segmentation", "tensors"]
 """What the first output is: (batch, class) logits, of which one class is right; (batch, class or 1, height, width) logits
 of every pixel; or anything, given back as it is."""

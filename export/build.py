@@ -48,9 +48,9 @@ class BuildSettings:
     plan: Plan | None = None
 
     @property
-    def int8(self) -> bool:
+    def quantises(self) -> bool:
         """Whether anything is quantised, so that calibration frames are needed."""
-        return self.precision in ("int8", "mixed")
+        return self.precision in ("int8", "fp8", "mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ def build_engine(
 
 def _frames(model: FloatModel, settings: BuildSettings, data: DataSet | None, calibration: DataSet | None) -> Frames:
     split = split_of(model, data, settings.seed)
-    if not settings.int8:
+    if not settings.quantises:
         return Frames(chosen=None, choosing=None, judged=test_part(model, data, split), split=split)
     source = calibration if calibration is not None else training_frames(model, data, split)
     choosing = choosing_part(model, data, split)

@@ -133,7 +133,7 @@ def _judged(
 def _delivered(entries: Sequence[Graph]) -> Precision:
     """The precision a bundle is named for; fp32 where no convolution ended in INT8 nor anything in FP16."""
     there = {entry.precision for entry in entries}
-    return next(precision for precision in ("mixed", "int8", "fp16", "fp32") if precision in there)
+    return next(precision for precision in ("mixed", "int8", "fp8", "fp16", "fp32") if precision in there)
 
 
 def _notes(model: FloatModel, calibrated: Calibrated | None, accuracy: Accuracy | None) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ class Form:
     edgeneuro.manifest.Graph. operators: those that may be placed in INT8. activations: how they are quantised.
     weight_limit: largest magnitude of an INT8 weight. integer_bias: INT32 biases of scale input x weight, else float.
     closes: Q/DQ behind a placed node too, else on its inputs only. skip_only: of an addition, the input that comes
-    straight from a convolution stays in float, so that both become one kernel. half: everything else in FP16.
+    straight from a convolution stays in float, so that both become one kernel. half: everything else in FP16. float8: FP8 E4M3 in
+    place of INT8.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Form:
     closes: bool = False
     skip_only: bool = False
     half: bool = False
+    float8: bool = False
 
 
 _ORT_OPERATORS = (
@@ -120,6 +122,17 @@ _ALL = (
         activations="symmetric",
         skip_only=True,
         half=True,
+    ),
+    Form(
+        name="tensorrt-fp8",
+        target="tensorrt",
+        path="graphs/tensorrt.fp8.onnx",
+        backend="tensorrt",
+        precision="fp8",
+        operators=_TENSORRT_OPERATORS,
+        activations="symmetric",
+        skip_only=True,
+        float8=True,
     ),
     Form(
         name="tensorrt-fp16",

@@ -14,6 +14,7 @@ from onnx import helper
 from edgeneuro.calibration.ranges import Range, activation_parameters, quantize_weights, weight_scales
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export import graph as graphs
+from edgeneuro.export.float8 import LARGEST, float8_parameters, float8_weights
 from edgeneuro.export.forms import WEIGHTED, Form
 from edgeneuro.export.fp16 import overflowing_nodes, to_half
 from edgeneuro.export.plan import Plan
@@ -87,7 +88,7 @@ class _Writer:
                 self.dequantized[source] = f"{source}/dequantized"
             node.input[position] = self.dequantized[source]
         if node.op_type in WEIGHTED:
-            self._quantize_constants(node, activation_parameters(self._range(sources[0]), self.form.activations)[0])
+            self._quantize_constants(node, self._parameters(self._range(sources[0]))[0])
 
     def _range(self, tensor: str) -> Range:
         name = self.origin.get(tensor, tensor)
@@ -95,11 +96,18 @@ class _Writer:
             raise ModelFileError(f"ranges.json: has no range for tensor {name!r}; calibrate again")
         return self.plan.ranges[name]
 
-    def _pair(self, source: str, target: str, limits: Range) -> None:
+    def _parameters(self, limits: Range) -> tuple[np.float32, Array]:
+        """Scale and zero point of one tensor; the zero point has the tensor's type."""
+        if self.form.float8:
+            return float8_parameters(limits)
         scale, zero_point = activation_parameters(limits, self.form.activations)
+        return scale, np.asarray(zero_point)
+
+    def _pair(self, source: str, target: str, limits: Range) -> None:
+        scale, zero_point = self._parameters(limits)
         parameters = [
             graphs.add_constant(self.graph, f"{source}/scale", np.asarray(scale)),
-            graphs.add_constant(self.graph, f"{source}/zero_point", np.asarray(zero_point)),
+            graphs.add_constant(self.graph, f"{source}/zero_point", zero_point),
         ]
         quantized = f"{source}/quantized"
         self.graph.node.extend(
@@ -112,11 +120,8 @@ class _Writer:
     def _quantize_constants(self, node: onnx.NodeProto, input_scale: np.float32) -> None:
         axis = weight_axis(node)
         weights = np.moveaxis(self.constants[node.input[1]], axis, 0)
-        recorded = self.plan.weight_scales.get(node.name)
-        limit = self.form.weight_limit
-        scales = weight_scales(weights, limit) if recorded is None else np.asarray(recorded, np.float32) * (127 / limit)
-        steps = np.moveaxis(quantize_weights(weights, scales.astype(np.float32), limit), 0, axis)
-        node.input[1] = self._constant(f"{node.name}/weight", steps, scales.astype(np.float32), axis)
+        scales, steps = self._weights(node.name, weights)
+        node.input[1] = self._constant(f"{node.name}/weight", np.moveaxis(steps, 0, axis), scales, axis)
         bias = self._bias(node)
         if bias is None:
             return
@@ -129,6 +134,16 @@ class _Writer:
             graphs.add_constant(self.graph, name, bias)
         del node.input[2:]
         node.input.append(name)
+
+    def _weights(self, name: str, weights: Float32) -> tuple[Float32, Array]:
+        """The scale of each output channel, and the weights in 8 bits. weights: (output channel, ...)."""
+        limit = LARGEST if self.form.float8 else self.form.weight_limit
+        recorded = self.plan.weight_scales.get(name)
+        found = weight_scales(weights, limit) if recorded is None else np.asarray(recorded) * (127 / limit)
+        scales = found.astype(np.float32)
+        if self.form.float8:
+            return scales, float8_weights(weights, scales)
+        return scales, quantize_weights(weights, scales, self.form.weight_limit)
 
     def _bias(self, node: onnx.NodeProto) -> Float32 | None:
         if node.name in self.plan.biases:

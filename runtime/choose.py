@@ -14,8 +14,8 @@ log = logging.getLogger("edgeneuro")
 
 DEFAULT_BACKEND = "onnxruntime"
 
-_ON_PROCESSORS: Mapping[Precision, Precision] = {"mixed": "int8", "fp16": "fp32"}
-"""Precision -> what a processor runs in its place: it has no fast FP16 arithmetic."""
+_ON_PROCESSORS: Mapping[Precision, Precision] = {"mixed": "int8", "fp16": "fp32", "fp8": "fp32"}
+"""Precision -> what a processor runs in its place: it has no fast FP16 arithmetic, and no FP8 at all."""
 
 
 def choose_graph(

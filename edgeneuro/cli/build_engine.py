@@ -36,6 +36,9 @@ Int8 = Annotated[bool, typer.Option("--int8", help="Quantise to INT8 where that 
 Fp16 = Annotated[
     bool, typer.Option("--fp16", help="FP16 where the backend has it; with --int8, everything else in FP16.")
 ]
+Fp8 = Annotated[
+    bool, typer.Option("--fp8", help="FP8 for TensorRT on GPUs that have it (RTX 40 and later); processors run float.")
+]
 Backends = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Lower for this backend; may be repeated.  [default: all that can be checked]"),
@@ -72,19 +75,21 @@ Frames = Annotated[
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Of the choice of calibration frames.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE.edge", help="Output.  [default: MODEL-PRECISION.edge]")]
 
-PRECISIONS: dict[tuple[bool, bool], Precision] = {
-    (False, False): "fp32",
-    (True, False): "int8",
-    (False, True): "fp16",
-    (True, True): "mixed",
+PRECISIONS: dict[tuple[bool, bool, bool], Precision] = {
+    (False, False, False): "fp32",
+    (True, False, False): "int8",
+    (False, True, False): "fp16",
+    (False, False, True): "fp8",
+    (True, True, False): "mixed",
 }
-"""(--int8, --fp16) -> what is built."""
+"""(--int8, --fp16, --fp8) -> what is built."""
 
 
 def command(
     source: Source = "myositis",
     int8: Int8 = False,
     fp16: Fp16 = False,
+    fp8: Fp8 = False,
     backend: Backends = None,
     calibration: Calibration = None,
     data: Data = None,
@@ -130,7 +135,9 @@ def command(
     from edgeneuro.export.make_plan import DEFAULT_METHOD, check_method
     from edgeneuro.runtime import read_bundle
 
-    precision = PRECISIONS[int8, fp16]
+    if (int8, fp16, fp8) not in PRECISIONS:
+        raise UsageError("--fp8: cannot be combined; give --fp8 alone, or --int8 with or without --fp16")
+    precision = PRECISIONS[int8, fp16, fp8]
     if max_drop is None and by is not None:
         raise UsageError(f"--by {by}: says how --max-drop judges; give that too")
     options = file_options(

@@ -28,6 +28,7 @@ class PrecisionName(str, Enum):
 
     fp32 = "fp32"
     fp16 = "fp16"
+    fp8 = "fp8"
     mixed = "mixed"
     int8 = "int8"
 

@@ -12,7 +12,7 @@ from edgeneuro.export.lint.view import View
 Severity: TypeAlias = Literal["error", "warning"]
 """error: the target refuses the file or computes something else. warning: it is right there, but slow or less exact."""
 
-EVERY = tuple(name for name, form in FORMS.items() if form.operators)
+EVERY = tuple(name for name, form in FORMS.items() if form.operators and not form.float8)
 """Targets that run something in INT8."""
 TENSORRT = tuple(name for name in EVERY if FORMS[name].backend == "tensorrt")
 ONNXRUNTIME = tuple(name for name in EVERY if FORMS[name].backend == "onnxruntime")

@@ -79,7 +79,7 @@ def read_plan(model: onnx.ModelProto, form: Form) -> Recovered:
 
 def _ranges(stripped: Stripped, form: Form) -> dict[str, Range]:
     """As recorded; where both are centred, INT8 keeps its scale exactly: the -128th step is one it does not count."""
-    if form.activations not in ("symmetric", "by_sign"):
+    if form.activations != "symmetric":
         return dict(stripped.ranges)
     return {
         name: Range(-limits.high, limits.high) if name in stripped.symmetric else limits

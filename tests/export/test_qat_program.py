@@ -23,7 +23,7 @@ from edgeneuro.spec import Float32
 from edgeneuro.training.qat_network import ProgramNetwork
 from tests.export.conftest import SIDE, stanet
 
-INT8_FORMS = [name for name, form in FORMS.items() if form.operators and not form.half]
+INT8_FORMS = [name for name, form in FORMS.items() if form.operators and form.precision == "int8"]
 
 
 @dataclass(frozen=True)
