@@ -41,6 +41,7 @@ COLUMNS = {
     "wanted": "wanted",
     "graphs": "graphs run",
     "one_by_one": "one by one",
+    "complete": "no larger group left",
     "same": "same layers",
     "error": "error, all in INT8",
     "kept": "back in float",
