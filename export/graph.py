@@ -10,6 +10,21 @@ from onnx import numpy_helper
 
 from edgeneuro.spec import Array
 
+_TYPE_CHANGING = (
+    "Cast",
+    "CastLike",
+    "Shape",
+    "Size",
+    "ArgMax",
+    "ArgMin",
+    "NonZero",
+    "Equal",
+    "Greater",
+    "Less",
+    "Constant",
+)
+"""Operators that make something else of float32."""
+
 
 def initializers(graph: onnx.GraphProto) -> dict[str, Array]:
     """Constant tensors of the graph by name."""
@@ -34,6 +49,23 @@ def consumers(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
 def convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The Conv nodes, in graph order."""
     return [node for node in graph.node if node.op_type == "Conv"]
+
+
+def tensors_without_float32(model: onnx.ModelProto) -> frozenset[str]:
+    """Tensors known to hold something else than float32: indices, sizes, conditions. Weights are not looked at."""
+    graph, single = model.graph, onnx.TensorProto.FLOAT
+    given = [item for item in graph.input if item.type.tensor_type.elem_type != single]
+    if not given and not any(node.op_type in _TYPE_CHANGING for node in graph.node):
+        return frozenset()
+    bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    bare.graph.node.extend(graph.node)
+    bare.graph.input.extend(graph.input)
+    bare.graph.input.extend(
+        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in graph.initializer
+    )
+    inferred = onnx.shape_inference.infer_shapes(bare).graph
+    known = (*graph.input, *inferred.value_info)
+    return frozenset(item.name for item in known if item.type.tensor_type.elem_type != single)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:

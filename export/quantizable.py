@@ -19,12 +19,17 @@ Readers = Mapping[str, list[onnx.NodeProto]]
 def quantizable_nodes(model: onnx.ModelProto, form: Form) -> list[onnx.NodeProto]:
     """The nodes a plan may place for `form`, in graph order.
 
-    Layers with constant weights; additions, products and joins of tensors that are no constants; poolings.
+    Layers with constant weights; additions, products and joins of float32 tensors that are no constants; poolings.
     """
     constants = graphs.initializers(model.graph)
     makers = graphs.producers(model.graph)
+    other = graphs.tensors_without_float32(model)
     return [
-        node for node in model.graph.node if node.op_type in form.operators and _fits(node, form, constants, makers)
+        node
+        for node in model.graph.node
+        if node.op_type in form.operators
+        and other.isdisjoint(data_inputs(node))
+        and _fits(node, form, constants, makers)
     ]
 
 

@@ -15,8 +15,10 @@ from edgeneuro.data import open_data
 from edgeneuro.data.decode import read_frame
 from edgeneuro.export.build import BuildSettings, build_engine
 from edgeneuro.export.file_options import FileOptions
+from edgeneuro.export.forms import FORMS
 from edgeneuro.export.make_plan import calibrated_plan
 from edgeneuro.export.plan import with_placement
+from edgeneuro.export.quantizable import quantizable_nodes, tensors_needing_ranges
 from edgeneuro.export.source import load_source
 from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import Segmentation, TensorOutputs, open_engine
@@ -97,6 +99,14 @@ def test_arrays_in_and_out_with_several_inputs(tmp_path: Path) -> None:
     assert isinstance(made, TensorOutputs)
     np.testing.assert_allclose(made.outputs["sum"], expected["sum"], atol=1e-5)
     np.testing.assert_array_equal(made.outputs["twice"], [2])
+
+
+def test_whole_numbers_are_never_quantised(tmp_path: Path) -> None:
+    model = load_source(str(two_inputs(tmp_path / "t.onnx"))).graph
+    for form in FORMS.values():
+        outputs = [name for node in quantizable_nodes(model, form) for name in node.output]
+        assert "twice" not in outputs
+    assert {"index", "twice"}.isdisjoint(tensors_needing_ranges(model))
 
 
 def test_a_layer_over_the_steps_of_a_sequence_keeps_its_bias(tmp_path: Path) -> None:
