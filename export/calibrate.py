@@ -19,7 +19,7 @@ from edgeneuro.export.hold_plan import HeldPlan, hold_plan
 from edgeneuro.export.lowered import FLOAT_GRAPH
 from edgeneuro.export.make_plan import DEFAULT_METHOD
 from edgeneuro.export.outcomes import Baseline
-from edgeneuro.export.place import SEARCH_FRAMES, place
+from edgeneuro.export.place import SEARCH_FRAMES, place, timed_again
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.source import FloatModel
 from edgeneuro.manifest import Calibration, DataIdentity
@@ -102,7 +102,8 @@ def calibrate(
             by=gauge.by,
             progress=progress,
         )
-        plan, notes = held.plan, (*notes, *held.notes)
+        checked = timed_again(model, plan, held.plan, forms, feeds, threads=threads, search_s=search_s)
+        plan, notes = checked.plan, (*notes, *held.notes, *checked.notes)
     return Calibrated(plan=plan, record=record, input_ranges=input_ranges(feeds), notes=notes, held=held)
 
 

@@ -29,7 +29,7 @@ from edgeneuro.spec import Feed
 @dataclass(frozen=True, kw_only=True)
 class HeldPlan:
     """plan: with the placement that held. kept_float: layer -> why it went back, of all targets. history: one line a
-    measurement. notes: targets that end in float, for people."""
+    measurement. notes: targets where layers went back, for people."""
 
     plan: Plan
     kept_float: Mapping[str, str]
@@ -95,12 +95,14 @@ def _hold_target(
     )
     kept = {node: f"{target}: {why}" for node, why in found.kept_float.items()}
     both = {node: f"{held.kept_float[node]}; {why}" for node, why in kept.items() if node in held.kept_float}
-    note = f"{target}: no INT8 layers hold --max-drop {margin.asked}; kept in float"
+    notes = (f"{target}: {len(kept)} layers back in float to hold --max-drop {margin.asked}",) if kept else ()
+    if found.all_float:
+        notes = (f"{target}: no INT8 layers hold --max-drop {margin.asked}; kept in float",)
     return HeldPlan(
         plan=_without(plan, target, found.kept_float),
         kept_float={**held.kept_float, **kept, **both},
         history=(*held.history, *(f"{target}: {line}" for line in found.history)),
-        notes=(*held.notes, note) if found.all_float else held.notes,
+        notes=(*held.notes, *notes),
     )
 
 

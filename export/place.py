@@ -69,6 +69,34 @@ def place(
     return placed
 
 
+def timed_again(
+    model: FloatModel,
+    before: Plan,
+    after: Plan,
+    forms: Sequence[Form],
+    feeds: Sequence[Feed],
+    *,
+    threads: int,
+    search_s: float,
+) -> Placed:
+    """`after`, with every target back in float whose placement changed since `before` and is not faster than float now."""
+    placed = Placed(plan=after)
+    for target in [name for name, nodes in after.placement.items() if nodes and nodes != before.placement[name]]:
+        here = next((form for form in forms if form.target == target and runs_here(form)), None)
+        if here is None:
+            continue
+        bench = Bench(model=model.graph, plan=after, form=here, feeds=feeds[:SEARCH_FRAMES], threads=threads)
+        (now,) = measure(bench, {"held": after.placement[target]}, budget_s=search_s / 3)
+        nodes, note = (
+            after.placement[target],
+            f"{target}: takes {now.time_ratio:.2f} of the float time with these layers in float",
+        )
+        if now.time_ratio >= 1.0:
+            nodes, note = (), f"{note}; kept in float altogether"
+        placed = _with(placed, target, nodes, {**_all(bench, SLOWER), **after.kept_float.get(target, {})}, (note,))
+    return placed
+
+
 def _by_rule(model: onnx.ModelProto, placed: Placed, form: Form, kept_float: Mapping[str, str]) -> Placed:
     nodes, reasons = placement_by_rule(model, form)
     nodes = tuple(node for node in nodes if node not in kept_float)

@@ -152,7 +152,7 @@ def command(
         bit_depth=bit_depth,
     )
     path = out or Path(f"{Path(source).resolve().stem}-{precision}.edge")
-    with _steps(quiet) as progress:
+    with _steps(quiet) as progress, _record_on_stdout(as_json):
         build_engine(
             source,
             path,
@@ -178,6 +178,19 @@ def command(
         print_json(document(path, bundle))
     else:
         show(path, bundle)
+
+
+@contextmanager
+def _record_on_stdout(as_json: bool) -> Iterator[None]:
+    """With --json, what the gate found is the document of an engine that is refused."""
+    from edgeneuro.errors import GateError
+
+    try:
+        yield
+    except GateError as error:
+        if as_json:
+            print_json(error.record)
+        raise
 
 
 @contextmanager

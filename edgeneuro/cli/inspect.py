@@ -12,7 +12,7 @@ from edgeneuro.cli.options import Json, out, print_facts, print_json
 
 if TYPE_CHECKING:
     from edgeneuro.data.split import Split
-    from edgeneuro.manifest import Accuracy, Calibration, DataIdentity, Graph, Manifest
+    from edgeneuro.manifest import Accuracy, Calibration, DataIdentity, Gate, Graph, Manifest
     from edgeneuro.runtime import Bundle
 
 
@@ -72,6 +72,8 @@ def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
         yield "graph", f"{graph.path}: {_graph(graph)}"
         if manifest.accuracy is not None and graph.path in manifest.accuracy.graphs:
             yield "", _measured(manifest.accuracy, graph.path)
+    if manifest.gate is not None:
+        yield from _gate(manifest.gate)
     yield "made with", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
     for note in manifest.notes:
         yield "note", note
@@ -110,12 +112,23 @@ def _split(split: Split) -> Iterator[tuple[str, str]]:
     yield "split", f"{split.protocol}, {unit}: " + ", ".join(f"{len(getattr(split, part))} {part}" for part in parts)
 
 
+def _gate(gate: Gate) -> Iterator[tuple[str, str]]:
+    """The verdict of --max-drop, graph by graph, and the layers that went back to float for it."""
+    yield "gate", f"{gate.verdict} at --max-drop {gate.asked}, {gate.metric} on {_data(gate.data)}"
+    for one in gate.judgements:
+        yield "", f"{one.graph} by {one.unit}: {one.reason}"
+    for layer, why in gate.kept_float.items():
+        yield "", f"{layer} in float: {why}"
+
+
 def _graph(graph: Graph) -> str:
-    needs = f"needs {' '.join(graph.requires)}" if graph.requires else "any processor"
-    return (
+    needs = f"needs {' '.join(graph.requires)}" if graph.requires else "any machine that has it"
+    words = (
         f"{graph.precision}, {graph.backend}, {needs}, {graph.int8_convolutions} of {graph.convolutions} convolutions "
-        "in INT8"
     )
+    if graph.checked == "emulated":
+        return f"{words}placed in INT8, not run: emulated where it was built"
+    return f"{words}in INT8"
 
 
 def _measured(held: Accuracy, path: str) -> str:
