@@ -102,7 +102,8 @@ def test_layers_change_sides_where_that_is_faster(
     bench = Bench(model=exported.graph, plan=exported.plan, form=FORM, feeds=feeds, threads=1)
     convolutions = [node.name for node in quantizable_nodes(exported.graph, FORM) if node.op_type == "Conv"]
     start = Candidate(name="half", nodes=tuple(convolutions[:8]), time_ratio=0.9, error=0.0)
-    assert set(refine(bench, start, budget_s=1e9)) == set(convolutions[8:])  # every move is said to be faster
+    moved = set(refine(bench, start, budget_s=1e9))  # every move is said to be faster, but something stays in INT8
+    assert moved == {*convolutions[7:]}
     int8_takes["seconds"] = 0.99  # not by the 2 % that a move has to bring
     assert refine(bench, start, budget_s=1e9) == start.nodes
 
