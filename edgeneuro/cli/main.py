@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("edgeneuro.cli.train:command", "Train a reference model on labelled frames."),
     "evaluate": ("edgeneuro.cli.evaluate:command", "Measure accuracy with 95 % intervals."),
     "build-engine": ("edgeneuro.cli.build_engine:command", "Make an .edge file: the main job."),
-    "run": ("edgeneuro.cli.run:command", "Classify images with an .edge file."),
+    "run": ("edgeneuro.cli.run:command", "Run an .edge file on images or arrays."),
     "benchmark": ("edgeneuro.cli.benchmark:command", "Measure compute, size, latency and accuracy of engines."),
     "inspect": ("edgeneuro.cli.inspect:command", "Show what an .edge file is and promises."),
     "calibrate": ("edgeneuro.cli.calibrate:command", "Find INT8 ranges, and compare the ways to find them."),
