@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from edgeneuro.export.lint.signs import never_negative
 from edgeneuro.export.lint.view import Quantizer, Read, View, channels_shape
 from edgeneuro.export.quantizable import origin
 from edgeneuro.spec import Float32
+
+WRITERS_OWN = re.compile("(/float|/quantized|/dequantized)+$")
+"""What `lower` appends to the names of tensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,24 +109,21 @@ class _Work:
         graphs.sort_nodes(self.graph)
         del self.graph.value_info[:]
         fold_transposes(self.graph)
-        make_room(self.graph)
+        freed = make_room(self.graph)
         makers = graphs.producers(self.graph)
         gathered: dict[str, list[tuple[Range, bool]]] = {}
         for tensor, found in self.seen.items():
-            gathered.setdefault(origin(renamed.get(tensor, tensor), makers), []).extend(found)
+            name = renamed.get(tensor, tensor)
+            gathered.setdefault(origin(freed.get(name, name), makers), []).extend(found)
         ranges = {tensor: _covering([limits for limits, _ in found]) for tensor, found in gathered.items()}
         symmetric = frozenset(name for name, found in gathered.items() if all(even for _, even in found))
         return Stripped(model=self.model, ranges=ranges, symmetric=symmetric, restored=tuple(self.restored))
 
     def _name_outputs(self) -> dict[str, str]:
-        """Network outputs that a DequantizeLinear made keep their names; returns old name -> new.
-
-        What our own writer closed loses the "/float" it was given.
-        """
+        """Network outputs that a DequantizeLinear made keep their names; returns old name -> new."""
         outputs = {item.name for item in self.graph.output}
         fixed = outputs | {item.name for item in self.graph.input}
-        renamed = {source: tensor for tensor, source in self.names.items() if source == f"{tensor}/float"}
-        outputs -= set(renamed.values())
+        renamed: dict[str, str] = {}
         for output in sorted(outputs & set(self.names)):
             source = self.names[output]
             if source in fixed or source in renamed:
@@ -172,14 +173,29 @@ def fold_transposes(graph: onnx.GraphProto) -> None:
     graphs.drop_unused_initializers(graph)
 
 
-def make_room(graph: onnx.GraphProto) -> None:
-    """Stored tensors step aside where `lower` will want their names, NODE/weight and NODE/bias."""
+def make_room(graph: onnx.GraphProto) -> dict[str, str]:
+    """Tensors step aside where `lower` will want their names, as in a file it wrote itself; returns old name -> new.
+
+    NODE/weight and NODE/bias become NODE/weight/stored, TENSOR/float becomes TENSOR, or another where that is taken.
+    """
+    ends = {item.name for item in (*graph.input, *graph.output)}
+    made = [name for node in graph.node for name in node.output]
+    taken = {*ends, *made, *(tensor.name for tensor in graph.initializer)}
     wanted = {f"{node.name}/{what}" for node in graph.node for what in ("weight", "bias")}
+    freed = {tensor.name: f"{tensor.name}/stored" for tensor in graph.initializer if tensor.name in wanted}
+    for name in made:
+        stem = WRITERS_OWN.sub("", name)
+        if name not in ends and stem != name:
+            while not stem or stem in taken:
+                stem += "/inner"
+            taken.add(stem)
+            freed[name] = stem
     for tensor in graph.initializer:
-        if tensor.name in wanted:
-            for node in graph.node:
-                node.input[:] = [f"{name}/stored" if name == tensor.name else name for name in node.input]
-            tensor.name = f"{tensor.name}/stored"
+        tensor.name = freed.get(tensor.name, tensor.name)
+    for node in graph.node:
+        node.input[:] = [freed.get(name, name) for name in node.input]
+        node.output[:] = [freed.get(name, name) for name in node.output]
+    return freed
 
 
 def _covering(found: list[Range]) -> Range:

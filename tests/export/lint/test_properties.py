@@ -136,7 +136,7 @@ def scales_of(model: onnx.ModelProto) -> dict[str, tuple[float, int]]:
     """Tensor -> its scale and zero point; names without what taking apart and writing again adds to them."""
     constants = initializers(model.graph)
     return {
-        re.sub("(/float|/relu)+$", "", node.input[0]): (float(constants[node.input[1]]), int(constants[node.input[2]]))
+        re.sub("(/float|/relu|/inner)+$", "", node.input[0]): (float(constants[node.input[1]]), int(constants[node.input[2]]))
         for node in model.graph.node
         if node.op_type == "QuantizeLinear"
     }
