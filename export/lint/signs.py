@@ -30,8 +30,10 @@ def never_negative(
     if maker is None:
         return False
     if maker.op_type == "Clip":
-        low = constants.get(maker.input[1]) if len(maker.input) > 1 else None
-        return low is not None and bool(np.all(low >= 0))
+        low, high = (constants.get(name) for name in [*maker.input[1:], "", ""][:2])
+        if low is not None and np.all(low >= 0):
+            return True
+        return (high is None or bool(np.all(high >= 0))) and never_negative(maker.input[0], makers, constants, known)
     if maker.op_type == "Resize" and graphs.attribute(maker, "mode", b"nearest") == b"cubic":
         return False
     if maker.op_type in KEEPING:
