@@ -59,6 +59,8 @@ EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "nncf": "export",
+    "ml_dtypes": "export",
+    "tomli": "export",
     "sklearn": "benchmark",
     "skimage": "benchmark",
     "psutil": "benchmark",
