@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
+import onnx
+
 from edgeneuro.export.emulate import open_emulated
+from edgeneuro.export.forms import Form
+from edgeneuro.export.lower import lower
 from edgeneuro.export.outputs import relative_error, stacked_outputs
+from edgeneuro.export.plan import Plan
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.spec import Feed
 
@@ -15,6 +20,15 @@ LIMIT = 1.5
 percent; the faults seen in practice change it by a factor of ten or more."""
 NEGLIGIBLE = 1e-3
 """Relative error below which nothing is compared: float sums in another order."""
+
+
+def exact_error(model: onnx.ModelProto, plan: Plan, form: Form, feeds: Sequence[Feed]) -> float:
+    """What `plan` changes in the outputs on `form`, by exact Q/DQ arithmetic: relative_error against the float graph."""
+    with (
+        closing(open_backend("onnxruntime", model.SerializeToString(), threads=None)) as reference,
+        closing(open_emulated(lower(model, plan, form))) as exact,
+    ):
+        return relative_error(stacked_outputs(exact, feeds), stacked_outputs(reference, feeds))
 
 
 def parity_fault(

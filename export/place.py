@@ -10,6 +10,7 @@ import onnx
 from edgeneuro.export import graph as graphs
 from edgeneuro.export.cached_search import Searched, load_search, store_search
 from edgeneuro.export.forms import Form
+from edgeneuro.export.parity import exact_error
 from edgeneuro.export.placement import Bench, Candidate, best_candidate, measure, refine, search_placement
 from edgeneuro.export.placement_rules import placement_by_rule
 from edgeneuro.export.plan import Measured, Plan, with_placement
@@ -19,6 +20,10 @@ from edgeneuro.spec import Feed
 
 SEARCH_FRAMES = 16
 """Calibration frames that the search runs."""
+UNUSABLE = 0.5
+"""Output error, relative to the float outputs' standard deviation, beyond which a placement is refused on any target:
+half of what tells one output from another is gone. Trained networks that work in INT8 were seen at 0.005 to 0.26."""
+REMEDY = "`edgeneuro sensitivity` finds the layers, --keep-float leaves them out"
 SLOWER = "not faster in INT8, measured"
 
 
@@ -51,7 +56,7 @@ def place(
         candidates = [form for form in forms if form.target == target]
         here = next((form for form in candidates if runs_here(form)), None)
         if here is None:
-            placed = _by_rule(model.graph, placed, candidates[0], kept_float)
+            placed = _by_rule(model.graph, placed, candidates[0], feeds[:SEARCH_FRAMES], kept_float)
             continue
         progress(f"measuring which layers gain from INT8 on {here.name}")
         bench = Bench(
@@ -97,11 +102,25 @@ def timed_again(
     return placed
 
 
-def _by_rule(model: onnx.ModelProto, placed: Placed, form: Form, kept_float: Mapping[str, str]) -> Placed:
+def _by_rule(
+    model: onnx.ModelProto, placed: Placed, form: Form, feeds: Sequence[Feed], kept_float: Mapping[str, str]
+) -> Placed:
     nodes, reasons = placement_by_rule(model, form)
     nodes = tuple(node for node in nodes if node not in kept_float)
-    note = f"{form.target}: {_count(model, nodes)} in INT8 by rule, not measured: it cannot run on this machine"
-    return _with(placed, form.target, nodes, {**reasons, **kept_float}, (note,))
+    reasons = {**reasons, **kept_float}
+    error = exact_error(model, with_placement(placed.plan, form.target, nodes), form, feeds) if nodes else 0.0
+    if error > UNUSABLE:
+        note = f"{form.target}: refused the vendor's rules: {_unusable(error)}; kept in float; {REMEDY}"
+        return _with(placed, form.target, (), {**dict.fromkeys(nodes, "output error"), **reasons}, (note,))
+    note = (
+        f"{form.target}: {_count(model, nodes)} in INT8 by rule, not timed: it cannot run on this machine; output error "
+        f"{error:.3f}, emulated"
+    )
+    return _with(placed, form.target, nodes, reasons, (note,))
+
+
+def _unusable(error: float) -> str:
+    return f"outputs differ from float by {error:.2f} of their standard deviation, allowed {UNUSABLE}"
 
 
 def _found(name: str, bench: Bench, search_s: float, progress: Callable[[str], None]) -> Searched:
@@ -136,17 +155,23 @@ def _searched(bench: Bench, search_s: float) -> Searched:
         tried = final or candidates[0]
         note = f"{target}: no placement is faster than float here (the best takes {tried.time_ratio:.2f} {how}); kept in float"
         return Searched(nodes=(), measured=measured, notes=(*faults, note))
-    note = f"{target}: {_count(bench.model, final.nodes)} in INT8, {final.time_ratio:.2f} {how}"
+    note = f"{target}: {_count(bench.model, final.nodes)} in INT8, {final.time_ratio:.2f} {how}; output error {final.error:.3f}"
     return Searched(nodes=final.nodes, measured=measured, notes=(*faults, note))
 
 
 def _sound(bench: Bench, candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-    """`candidates` from the first that its backend computes as it should, and what was wrong with those before it."""
+    """Those of `candidates` whose outputs are usable, from the first that its backend computes as it should, and what was
+    wrong with the others."""
     faults: list[str] = []
-    for place, candidate in enumerate(candidates):
+    usable = [candidate for candidate in candidates if candidate.error <= UNUSABLE]
+    if len(usable) < len(candidates):
+        worst = max(candidate.error for candidate in candidates)
+        count = len(candidates) - len(usable)
+        faults.append(f"{bench.form.target}: refused {count} placements: {_unusable(worst)}; {REMEDY}")
+    for place, candidate in enumerate(usable):
         fault = bench.fault(candidate.nodes)
         if fault is None:
-            return tuple(candidates[place:]), tuple(faults)
+            return tuple(usable[place:]), tuple(faults)
         faults.append(f"{bench.form.target}: refused {candidate.name}: {fault}")
     return (), tuple(faults)
 
@@ -160,7 +185,8 @@ def _confirmed(bench: Bench, best: Candidate, search_s: float) -> Candidate:
     placements = {best.name: best.nodes}
     if refined != best.nodes and bench.fault(refined) is None:
         placements[f"{best.name}; single layers moved"] = refined
-    return measure(bench, placements, budget_s=search_s / 3)[0]
+    measured = measure(bench, placements, budget_s=search_s / 3)
+    return next(candidate for candidate in measured if candidate.error <= UNUSABLE or candidate.name == best.name)
 
 
 def _with(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeneuro.calibration.ranges import Range
 from edgeneuro.export import place as placing
 from edgeneuro.export import placement
 from edgeneuro.export.forms import form_named
@@ -120,3 +121,15 @@ def test_what_the_gate_made_slower_than_float_goes_back_to_float_altogether(
     assert "kept in float altogether" in found.notes[0]
     unchanged = timed_again(model, before, before, [FORM], feeds, threads=1, search_s=0.0)
     assert unchanged.plan == before
+
+
+def test_outputs_that_have_little_to_do_with_float_are_refused_on_every_target(
+    model: FloatModel, exported: Exported, feeds: list[Feed], int8_takes: dict[str, float]
+) -> None:
+    coarse = {name: Range(1e4 * seen.low, 1e4 * seen.high) for name, seen in exported.plan.ranges.items()}
+    plan = replace(exported.plan, ranges=coarse)
+    forms = [FORM, form_named("onnxruntime-arm"), form_named("tensorrt")]
+    found = place(model, plan, forms, feeds, threads=1, search_s=0.0, kept_float={}, progress=lambda step: None)
+    assert set(found.plan.placement.values()) == {()}
+    for form in forms:
+        assert any(note.startswith(f"{form.target}: refused") and "sensitivity" in note for note in found.notes)
