@@ -33,7 +33,8 @@ def command(
         typer.Option("--data", help="phantom, a registered name or a folder.  [default: phantom]", metavar="SRC"),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Checkpoint folder to write.  [default: runs/MODEL; CKPT-qat]", metavar="DIR")
+        Path | None,
+        typer.Option("--out", help="Checkpoint folder to write.  [default: runs/MODEL; CKPT-qat]", metavar="DIR"),
     ] = None,
     fold: Annotated[
         int | None, typer.Option("--fold", help="Fold that is the test part.  [default: 0]", metavar="K")
