@@ -11,6 +11,7 @@ Writes docs/results/quantisation.json and .md, quantisation_accuracy.json and .m
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -76,7 +77,7 @@ def measure(
     return Measured(
         name=first.name,
         metric=first.metric,
-        macs=first.macs,
+        macs=first.model.compute.macs,
         convolutions=sum(node.op_type == "Conv" for node in first.graph.graph.node),
         facts=first.facts,
         graphs=graphs,
@@ -201,6 +202,7 @@ def main(
         folder = RUNS / name
         if again is not None:
             forget(folder, again)
+        os.environ["EDGENEURO_CACHE"] = str(folder / "cache")  # searches measured for something else stay out
         console.print(f"{name}: reading frames")
         cases = open_cases(name, nets=TRAINED, stanet=STANET)
         measured.append(

@@ -23,6 +23,7 @@ from edgeneuro.spec import Array, Feed
 if TYPE_CHECKING:
     import onnx
 
+    from edgeneuro.benchmarks.trained_nets import NetRecord
     from edgeneuro.export.source import FloatModel
 
 CALIBRATION_FRAMES = 300
@@ -55,7 +56,7 @@ class Feeds(Sequence[Feed]):
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One trained network.
+    """One trained network, as `build-engine` would read it.
 
     calibration: frames of the training part. test: of groups that neither training nor calibration saw. truth: (frame,)
     class numbers, or (frame, height, width) masks. groups: one a test frame. metric: "balanced_accuracy" or "dice".
@@ -63,8 +64,7 @@ class Case:
     """
 
     name: str
-    graph: onnx.ModelProto
-    macs: int
+    model: FloatModel
     calibration: Feeds
     test: Feeds
     truth: Array
@@ -72,6 +72,11 @@ class Case:
     metric: str
     classes: int
     facts: Mapping[str, Any]
+
+    @property
+    def graph(self) -> onnx.ModelProto:
+        """The float graph."""
+        return self.model.graph
 
 
 def open_cases(name: str, *, nets: Path, stanet: Path) -> tuple[Case, ...]:
@@ -91,9 +96,9 @@ def _stanet(folder: Path) -> tuple[Case, ...]:
 
     dataset, cases = open_data(LUNG), []
     for path in sorted(folder.glob("fold?")):
-        model: FloatModel = load_source(str(path))
+        model = load_source(str(path))
         assert model.split is not None and model.preprocess is not None  # as every checkpoint has them
-        cases.append(_classifier("stanet", model.graph, model.compute.macs, dataset, model.split, model.preprocess))
+        cases.append(_classifier("stanet", model, dataset, model.split, model.preprocess))
     if not cases:
         raise CheckpointError(
             f"{folder}: holds no fold, expected fold0 and so on; run: python -m edgeneuro.benchmarks.real_data {LUNG}"
@@ -101,36 +106,50 @@ def _stanet(folder: Path) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def _skin(folder: Path) -> tuple[Case, ...]:
+def _trained(folder: Path) -> tuple[NetRecord, FloatModel]:
+    """What `train_nets` left in `folder`."""
     from edgeneuro.benchmarks.trained_nets import read_net
     from edgeneuro.export.onnx_export import export_onnx
+    from edgeneuro.export.source import FloatModel
 
     network, record = read_net(folder)
     size = record.preprocess
     graph, compute = export_onnx(network, channels=size.channels, height=size.height, width=size.width)
+    masks = record.metric == "dice"
+    return record, FloatModel(
+        name=record.name,
+        graph=graph,
+        compute=compute,
+        task="segmentation" if masks else "classification",
+        classes=("background", *record.classes) if masks else record.classes,
+        primary_metric=record.metric,
+        preprocess=size,
+        provenance={"weights": record.weights},
+        trained_on=record.trained_on,
+    )
+
+
+def _skin(folder: Path) -> tuple[Case, ...]:
+    record, model = _trained(folder)
     dataset = open_data(SKIN)
     split = make_split(dataset, fold=record.fold, seed=record.seed)
-    return (_classifier(record.name, graph, compute.macs, dataset, split, size),)
+    return (_classifier(record.name, model, dataset, split, record.preprocess),)
 
 
-def _classifier(
-    name: str, graph: onnx.ModelProto, macs: int, dataset: DataSet, split: Split, preprocess: Preprocess
-) -> Case:
+def _classifier(name: str, model: FloatModel, dataset: DataSet, split: Split, preprocess: Preprocess) -> Case:
     from edgeneuro.export.parts import calibration_frames
 
     rng = np.random.default_rng(0)
     chosen, _ = calibration_frames(dataset, split, CALIBRATION_FRAMES, rng)
     test = split.part(dataset.samples, "test")
-    source = graph.graph.input[0].name
 
     def feeds(part: DataSet) -> Feeds:
         pixels = np.stack([preprocess.resize(part.read(sample)) for sample in part.samples])
-        return Feeds(source, pixels, preprocess)
+        return Feeds(model.input_name, pixels, preprocess)
 
     return Case(
         name=name,
-        graph=graph,
-        macs=macs,
+        model=model,
         calibration=feeds(chosen),
         test=feeds(dataset.subset(test)),
         truth=np.array([sample.target for sample in test], np.int64),
@@ -142,22 +161,16 @@ def _classifier(
 
 
 def _unet(folder: Path) -> tuple[Case, ...]:
-    from edgeneuro.benchmarks.trained_nets import read_net
-    from edgeneuro.export.onnx_export import export_onnx
-
-    network, record = read_net(folder)
-    size = record.preprocess
-    graph, compute = export_onnx(network, channels=size.channels, height=size.height, width=size.width)
+    record, model = _trained(folder)
+    size, source = record.preprocess, model.input_name
     parts = read_neurons(find_folder(NEURONS), fold=record.fold, seed=record.seed)
     training, test = parts["training"], parts["test"]
-    source = graph.graph.input[0].name
     identity = DataIdentity(
         name=NEURONS, licence=record.trained_on.licence, simulated=False, frames=len(test), groups=len(set(test.groups))
     )
     case = Case(
         name=record.name,
-        graph=graph,
-        macs=compute.macs,
+        model=model,
         calibration=Feeds(source, training.pixels[:CALIBRATION_FRAMES], size),
         test=Feeds(source, test.pixels, size),
         truth=test.masks,

@@ -95,7 +95,7 @@ def our_plan(
     if like is not None:
         return replace(plan, placement=like.placement, kept_float=like.kept_float), ()
     placed = place(
-        case.graph,
+        case.model,
         plan,
         forms,
         case.calibration,

@@ -85,7 +85,7 @@ def time_case(
         ms = {name: steps["ms"] for name, steps in times.items()}
         timed += [_timed(name, runtime, ms) for name in tools]
         if runtime == "onnxruntime":
-            floor = _floor(case.macs, ms, {name: kernel.macs for name, kernel in kernels.items()})
+            floor = _floor(case.model.compute.macs, ms, {name: kernel.macs for name, kernel in kernels.items()})
     assert floor is not None, "ONNX Runtime always runs the float graph"
     return Times(timed=tuple(timed), floor=floor, rounds=rounds, threads=threads, load=load)
 

@@ -54,7 +54,7 @@ class Lite0(nn.Module):
         super().__init__()
         if channels != 3:
             raise InputError(f"lite0: got {channels} channel(s), expected 3; it was trained on RGB")
-        self.features = lite0_network(side_px)
+        self.features = lite0_network(side_px).train()
         self.features._fc = nn.Identity()
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(1280, classes)

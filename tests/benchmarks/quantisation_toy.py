@@ -10,6 +10,7 @@ from torch import nn
 
 from edgeneuro.benchmarks.quantisation_cases import Case, Feeds
 from edgeneuro.export.onnx_export import INPUT, export_onnx
+from edgeneuro.export.source import FloatModel
 from edgeneuro.preprocess import Preprocess
 
 SIDE = 32
@@ -30,8 +31,15 @@ def toy_case(seed: int = 0) -> Case:
     frames = Feeds(INPUT, pixels.astype(np.uint8), size)
     return Case(
         name="toy",
-        graph=graph,
-        macs=compute.macs,
+        model=FloatModel(
+            name="toy",
+            graph=graph,
+            compute=compute,
+            classes=("dark", "bright"),
+            primary_metric="balanced_accuracy",
+            preprocess=size,
+            provenance={},
+        ),
         calibration=frames,
         test=frames,
         truth=truth,
