@@ -10,12 +10,12 @@ from pathlib import Path
 import onnx
 from onnx import version_converter
 
-from edgeneuro.errors import BackendError, ModelFileError, OutputError, UsageError
+from edgeneuro.errors import ModelFileError, OutputError, UsageError
 from edgeneuro.export.forms import Form, form_named
 from edgeneuro.export.lint.check import lint
 from edgeneuro.export.lint.finding import EVERY, Finding
 from edgeneuro.export.lint.full_precision import to_full_precision
-from edgeneuro.export.lint.proof import Measured, float_outputs, measure, seeded_feeds
+from edgeneuro.export.lint.proof import Measured, prove
 from edgeneuro.export.lint.read import plain
 from edgeneuro.export.lint.read_plan import Recovered, read_plan
 from edgeneuro.export.lower import lower
@@ -78,25 +78,45 @@ def fix_file(source: Path, model: onnx.ModelProto, form: Form, out: Path) -> Fix
 
 
 def fix(model: onnx.ModelProto, form: Form, found: Sequence[Finding]) -> tuple[onnx.ModelProto, Fixed]:
-    """`model` written for `form` from the plan behind it, and what that changed. found: what `lint` says of it."""
-    single, was_half = to_full_precision(model)
-    recovered = read_plan(single, form)
-    wanted = HALF_OPSET if form.half else OLDEST_OPSET
-    float_model = _at_least(recovered.model, wanted)
-    fixed = lower(float_model, recovered.plan, form)
-    before, after = _errors(model, fixed, recovered, form)
+    """`rewrite`, with the output error of both graphs."""
+    done = rewrite(model, form, found)
+    before, after = prove(model, done.model, done.recovered.model, done.recovered.plan.ranges, form)
     refused = sorted({finding.rule for finding in found if form.name in finding.refused_by})
     if refused:
         before = Measured(error=None, note=f"not run: {form.backend} refuses the file ({', '.join(refused)})")
     report = Fixed(
         target=form.name,
-        changed=_changes(found, recovered, was_half=was_half and not form.half),
-        kept_float=recovered.kept_float,
-        left=lint(plain(fixed), (form.name,)),
+        changed=done.changed,
+        kept_float=done.recovered.kept_float,
+        left=lint(plain(done.model), (form.name,)),
         before=before,
         after=after,
     )
-    return fixed, report
+    return done.model, report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewritten:
+    """A graph for one form, what it was written from, and what changed, in words."""
+
+    model: onnx.ModelProto
+    recovered: Recovered
+    changed: tuple[str, ...]
+
+
+def rewrite(model: onnx.ModelProto, form: Form, found: Sequence[Finding]) -> Rewritten:
+    """`model` written for `form` from the plan behind it. found: what `lint` says of it.
+
+    Raises ModelFileError where the plan cannot be read out of it.
+    """
+    single, was_half = to_full_precision(model)
+    recovered = read_plan(single, form)
+    float_model = _at_least(recovered.model, HALF_OPSET if form.half else OLDEST_OPSET)
+    return Rewritten(
+        model=lower(float_model, recovered.plan, form),
+        recovered=recovered,
+        changed=_changes(found, recovered, was_half=was_half and not form.half),
+    )
 
 
 def _at_least(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
@@ -112,18 +132,6 @@ def _at_least(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
             f"export the model again with opset_version={OPSET}"
         ) from error
     return converted
-
-
-def _errors(
-    model: onnx.ModelProto, fixed: onnx.ModelProto, recovered: Recovered, form: Form
-) -> tuple[Measured, Measured]:
-    feeds = seeded_feeds(recovered.model, recovered.plan.ranges)
-    try:
-        expected = float_outputs(recovered.model, feeds)
-    except BackendError as error:
-        unknown = Measured(error=None, note=f"not run: the float graph itself fails ({error})")
-        return unknown, unknown
-    return measure(model, expected, feeds, form), measure(fixed, expected, feeds, form)
 
 
 def _changes(found: Sequence[Finding], recovered: Recovered, *, was_half: bool) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from edgeneuro.errors import BackendError, ModelFileError
 from edgeneuro.export.emulate import open_emulated, saturating_uint8
 from edgeneuro.export.forms import Form
 from edgeneuro.export.outputs import relative_error, stacked_outputs
+from edgeneuro.export.targets import open_checked, runs_here
 from edgeneuro.spec import Array, Feed
 
 FRAMES = 8
@@ -28,6 +29,23 @@ class Measured:
 
     error: float | None
     note: str
+
+
+def prove(
+    before: onnx.ModelProto, after: onnx.ModelProto, exact: onnx.ModelProto, ranges: Mapping[str, Range], form: Form
+) -> tuple[Measured, Measured]:
+    """How far two Q/DQ graphs are from `exact`, the float graph under both, on the same seeded inputs.
+
+    ranges: those of the inputs, by name, as far as they are quantised.
+    """
+    feeds = seeded_feeds(exact, ranges)
+    try:
+        with closing(open_emulated(exact)) as backend:
+            expected = stacked_outputs(backend, feeds)
+    except BackendError as error:
+        unknown = Measured(error=None, note=f"not run: the float graph itself fails ({error})")
+        return unknown, unknown
+    return measure(before, expected, feeds, form), measure(after, expected, feeds, form)
 
 
 def seeded_feeds(model: onnx.ModelProto, ranges: Mapping[str, Range]) -> list[Feed]:
@@ -53,19 +71,15 @@ def _noise(item: onnx.ValueInfoProto, limits: Range | None, rng: np.random.Gener
 def measure(model: onnx.ModelProto, expected: Mapping[str, Array], feeds: Sequence[Feed], form: Form) -> Measured:
     """How far `model` is from `expected`, the float graph's outputs for `feeds`.
 
-    Every form is emulated to the letter of its Q/DQ; for TensorRT, UINT8 is read as INT8 as TensorRT does.
+    On the target's own runtime where this machine has it, else emulated to the letter of its Q/DQ; for TensorRT, UINT8
+    is read as INT8 as TensorRT does.
     """
-    note = "emulated"
+    here = runs_here(form)
+    note = f"run on {form.backend}" if here else "emulated"
     try:
-        if form.backend == "tensorrt":
+        if form.backend == "tensorrt" and not here:
             model, note = saturating_uint8(model), "emulated, UINT8 read as INT8"
-        with closing(open_emulated(model)) as backend:
+        with closing(open_checked(form, model.SerializeToString())) as backend:
             return Measured(error=relative_error(stacked_outputs(backend, feeds), expected), note=note)
     except (BackendError, ModelFileError, onnx.checker.ValidationError) as error:
         return Measured(error=None, note=f"not run: {error}")
-
-
-def float_outputs(model: onnx.ModelProto, feeds: Sequence[Feed]) -> dict[str, Array]:
-    """Every output of the float graph. Raises BackendError where ONNX Runtime does not run it."""
-    with closing(open_emulated(model)) as backend:
-        return stacked_outputs(backend, feeds)

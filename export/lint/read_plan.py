@@ -13,6 +13,7 @@ from edgeneuro.export import graph as graphs
 from edgeneuro.export.forms import WEIGHTED, Form
 from edgeneuro.export.lint.derive import Derivation
 from edgeneuro.export.lint.kernels import missing_kernel, quantized_inputs
+from edgeneuro.export.lint.signs import never_negative
 from edgeneuro.export.lint.strip import Stripped, strip
 from edgeneuro.export.lint.view import Read, View
 from edgeneuro.export.plan import Plan
@@ -40,8 +41,7 @@ def read_plan(model: onnx.ModelProto, form: Form) -> Recovered:
     """
     view = View(model)
     stripped = strip(view)
-    ranges = _ranges(stripped, form)
-    derivation = Derivation(stripped.model, ranges)
+    derivation = Derivation(stripped.model, _ranges(stripped, form))
     makers, readers = graphs.producers(stripped.model.graph), graphs.consumers(stripped.model.graph)
     constants = graphs.initializers(stripped.model.graph)
     quantized = {node.name for node in model.graph.node if _meant_for_int8(node, view, form)}
@@ -71,19 +71,26 @@ def read_plan(model: onnx.ModelProto, form: Form) -> Recovered:
         placement={form.target: tuple(placed)},
         weight_scales=_weight_scales(view, placed, form),
     )
-    derived = tuple(name for name in needed if name not in ranges)
+    derived = tuple(name for name in needed if name not in stripped.ranges)
     return Recovered(
         model=stripped.model, plan=plan, kept_float=kept_float, derived=derived, restored=stripped.restored
     )
 
 
 def _ranges(stripped: Stripped, form: Form) -> dict[str, Range]:
-    """As recorded; where both are centred, INT8 keeps its scale exactly: the -128th step is one it does not count."""
-    if form.activations != "symmetric":
-        return dict(stripped.ranges)
-    return {
-        name: Range(-limits.high, limits.high) if name in stripped.symmetric else limits
+    """As recorded, beginning at 0 where the operators exclude what is below.
+
+    Where both are centred, INT8 keeps its scale exactly: the -128th step is one it does not count.
+    """
+    centred = stripped.symmetric if form.activations == "symmetric" else frozenset()
+    recorded = {
+        name: Range(-limits.high, limits.high) if name in centred else limits
         for name, limits in stripped.ranges.items()
+    }
+    makers, constants = graphs.producers(stripped.model.graph), graphs.initializers(stripped.model.graph)
+    return {
+        name: Range(max(limits.low, 0.0), limits.high) if never_negative(name, makers, constants) else limits
+        for name, limits in recorded.items()
     }
 
 

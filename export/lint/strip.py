@@ -80,7 +80,7 @@ class _Work:
         """An activation: its readers see the float tensor again."""
         source = self.names.get(read.source, read.source)
         item = read.quantize
-        limits = None if item is None else represented(item)
+        limits = None if item is None else item.limits
         if item is not None and limits is not None:
             if limits.low == 0.0:
                 source = source if self._positive(source) else self._relu(source)
@@ -136,17 +136,6 @@ class _Work:
             node.input[:] = [renamed.get(name, name) for name in node.input]
             node.output[:] = [renamed.get(name, name) for name in node.output]
         return renamed
-
-
-def represented(item: Quantizer) -> Range | None:
-    """The values at the ends of the integer type, (q_min - Z) S and (q_max - Z) S; None for scales that are none."""
-    if item.scale is None or item.zero_point is None or item.scale.size != item.zero_point.size:
-        return None
-    scale, zero_point = item.scale.astype(np.float64), item.zero_point.astype(np.float64)
-    if not (np.isfinite(scale).all() and (scale > 0).all()):
-        return None
-    limits = np.iinfo(item.kind.lower())
-    return Range(float(((limits.min - zero_point) * scale).min()), float(((limits.max - zero_point) * scale).max()))
 
 
 def dequantized(stored: np.ndarray, item: Quantizer) -> Float32:

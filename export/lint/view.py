@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from edgeneuro.calibration.ranges import Range
 from edgeneuro.export import graph as graphs
 from edgeneuro.export.forms import WEIGHTED
 from edgeneuro.export.quantizable import MOVERS, weight_axis
@@ -49,6 +50,17 @@ class Quantizer:
         middle = {"INT8": 0, "UINT8": 128}.get(self.kind)
         points = set() if self.zero_point is None else {int(value) for value in self.zero_point}
         return bool(points == {middle})
+
+    @property
+    def limits(self) -> Range | None:
+        """The values at the ends of the integer type, (q_min - Z) S and (q_max - Z) S; None for scales that are none."""
+        if self.scale is None or self.zero_point is None or self.scale.size != self.zero_point.size:
+            return None
+        scale, zero_point = self.scale.astype(np.float64), self.zero_point.astype(np.float64)
+        if self.kind not in ("INT8", "UINT8") or not (np.isfinite(scale).all() and (scale > 0).all()):
+            return None
+        ends = np.iinfo(self.kind.lower())
+        return Range(float(((ends.min - zero_point) * scale).min()), float(((ends.max - zero_point) * scale).max()))
 
     def same_steps(self, other: Quantizer) -> bool:
         """Whether both round to the same values."""
@@ -99,14 +111,27 @@ class View:
         return tuple(node for node in self.graph.node if node.op_type in WEIGHTED)
 
     def activation(self, tensor: str) -> Read | None:
-        """How `tensor` was dequantised, looking up through operators that only move values; None for a float."""
+        """How `tensor` was dequantised, looking up through operators that only move values; None for a float.
+
+        Through a Concat too, where all that it joins has the same steps.
+        """
         while tensor not in self.reads:
             maker = self.makers.get(tensor)
+            if maker is not None and maker.op_type == "Concat":
+                return self._joined(maker)
             if maker is None or maker.op_type not in MOVERS:
                 return None
             tensor = maker.input[0]
         read = self.reads[tensor]
         return None if read.constant else read
+
+    def _joined(self, concat: onnx.NodeProto) -> Read | None:
+        reads = [self.activation(name) for name in concat.input]
+        first = reads[0]
+        shared = first is not None and all(
+            read is not None and read.dequantize.same_steps(first.dequantize) for read in reads
+        )
+        return first if shared and first is not None and not first.dequantize.per_channel else None
 
     def weight(self, layer: onnx.NodeProto) -> Read | None:
         """How the weights of a layer are dequantised; None where they are float, or no constant."""
@@ -151,10 +176,10 @@ class View:
         ]
 
     def users(self, tensor: str) -> Iterator[onnx.NodeProto]:
-        """The nodes that work on the values of `tensor`, looking down through operators that only move them."""
+        """The nodes that work on the values of `tensor`, looking down through operators that only move or join them."""
         for node in self.readers.get(tensor, []):
             yield node
-            if node.op_type in MOVERS:
+            if node.op_type in (*MOVERS, "Concat"):
                 yield from self.users(node.output[0])
 
     def _of_type(self, name: str) -> list[onnx.NodeProto]:

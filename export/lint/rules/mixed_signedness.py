@@ -30,8 +30,9 @@ RULE = Rule(
     id="mixed-signedness",
     title="A convolution reads and gives one integer type",
     reason=(
-        "ONNX Runtime fuses a convolution only when both sides have one type; UINT8 in and INT8 out, as NNCF writes "
-        "around HardSwish and linear layers, leaves it in float."
+        "ONNX Runtime fuses a convolution only when both sides have one type; UINT8 in and INT8 out, as NNCF writes, "
+        "leaves it in float. On x86, release 1.31 turns some INT8 tensors into UINT8 itself, but not all: count "
+        "QLinearConv in its optimised graph."
     ),
     source="onnxruntime, core/optimizer/qdq_transformer/selectors_actions (ConvNodeGroupSelector)",
     targets=ONNXRUNTIME,

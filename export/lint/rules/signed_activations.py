@@ -25,8 +25,8 @@ RULE = Rule(
     id="signed-activations",
     title="Activations are UINT8 on x86",
     reason=(
-        "The VNNI and AVX2 instructions multiply unsigned by signed. With INT8 activations ONNX Runtime leaves most "
-        "convolutions in float between Q/DQ pairs."
+        "The VNNI and AVX2 instructions multiply unsigned by signed. ONNX Runtime turns an INT8 tensor into UINT8 itself "
+        "where it can; elsewhere, as behind a tensor with two readers, convolutions stay in float between Q/DQ pairs."
     ),
     source="onnxruntime.ai, Quantize ONNX Models (data type selection)",
     targets=X86,

@@ -94,13 +94,19 @@ def for_tensorrt() -> onnx.ModelProto:
     return net.model(net.layer(net.pair(a), "y"))
 
 
-def for_onnxruntime(zero_point: Any = U8, *, largest: int = 127) -> onnx.ModelProto:
-    """The same with Q/DQ on both sides. zero_point: of every activation."""
+def for_onnxruntime(zero_point: Any = U8, *, largest: int = 127, relu: bool = True) -> onnx.ModelProto:
+    """The same with Q/DQ on both sides and INT32 biases. zero_point: of every activation but the ReLU's."""
     net = Builder()
 
     def layer(tensor: str, output: str) -> str:
         weights = net.stored(f"{output}/w", net.steps(16, 16, 3, 3, largest=largest), np.full(16, 0.002), axis=0)
-        return net.layer(tensor, output, weights=weights)
+        bias = net.stored(f"{output}/b", net.rng.integers(-900, 900, 16).astype(np.int32), np.full(16, 1e-4), axis=0)
+        return net.layer(tensor, output, weights=weights, bias=bias)
 
-    a = net.node("Relu", [layer(net.pair("x", zero_point=zero_point), "a")], "ar")
-    return net.model(net.pair(layer(net.pair(a, zero_point=zero_point), "b"), zero_point=zero_point))
+    a = layer(net.pair("x", zero_point=zero_point), "a")
+    if relu:
+        lowest = zero_point.dtype.type(np.iinfo(zero_point.dtype).min)
+        a = net.pair(net.node("Relu", [a], "ar"), zero_point=lowest)
+    else:
+        a = net.pair(a, zero_point=zero_point)
+    return net.model(net.pair(layer(a, "b"), zero_point=zero_point))

@@ -13,12 +13,13 @@ from onnx import TensorProto, helper
 
 from edgeneuro.calibration.ranges import Range
 from edgeneuro.errors import ModelFileError
+from edgeneuro.export.census import int8_convolutions
 from edgeneuro.export.emulate import open_emulated, saturating_uint8
 from edgeneuro.export.forms import FORMS
 from edgeneuro.export.graph import initializers
 from edgeneuro.export.lint.check import lint
 from edgeneuro.export.lint.finding import EVERY
-from edgeneuro.export.lint.fix import Fixed, fix, fix_file
+from edgeneuro.export.lint.fix import Fixed, fix, fix_file, rewrite
 from edgeneuro.export.lint.read import plain
 from edgeneuro.export.lint.read_plan import read_plan
 from edgeneuro.spec import Array, Float32
@@ -30,6 +31,11 @@ VNNI, REDUCED, ARM = "onnxruntime-x86-vnni", "onnxruntime-x86", "onnxruntime-arm
 def fixed(model: onnx.ModelProto, target: str) -> tuple[onnx.ModelProto, Fixed]:
     model = plain(model)
     return fix(model, FORMS[target], lint(model, (target,)))
+
+
+def rewritten(model: onnx.ModelProto, target: str) -> onnx.ModelProto:
+    model = plain(model)
+    return rewrite(model, FORMS[target], lint(model, (target,))).model
 
 
 def frames(count: int = 4, channels: int = 16) -> Float32:
@@ -49,26 +55,38 @@ def parameters(model: onnx.ModelProto, kind: str = "QuantizeLinear") -> list[tup
 
 
 def test_signed_symmetric_activations_become_unsigned_with_the_same_scale_and_equal_outputs() -> None:
-    before = for_onnxruntime(S8)
+    before = for_onnxruntime(S8, relu=False)
     after, report = fixed(before, VNNI)
     assert parameters(after) == [(np.float32(0.05), 128)] * 3
     assert {zero_point.dtype for _, zero_point in parameters(after)} == {np.dtype(np.uint8)}
     assert np.array_equal(run(after, frames()), run(before, frames()))
     assert not np.array_equal(run(after, frames()), run(after, frames() + 1))
     assert report.before is not None and report.after is not None
-    assert report.before.error == report.after.error
+    assert report.before.error == pytest.approx(report.after.error, rel=0.05)  # on the runtime's own kernels
     assert report.kept_float == {}
 
 
+def test_behind_a_relu_the_steps_that_were_never_used_are_spent_on_finer_ones() -> None:
+    net = Builder()
+    r = net.node("Relu", [net.layer(net.pair("x"), "a")], "r")
+    after, report = fixed(net.model(net.pair(net.layer(net.pair(r, 0.1), "b"), 0.3)), VNNI)
+    scales = [float(scale) for scale, zero_point in parameters(after) if zero_point == 0]
+    assert scales == [pytest.approx(0.1 * 127 / 255)]
+    assert report.before is not None and report.after is not None
+    assert report.before.error is not None and report.after.error is not None
+    assert report.after.error <= report.before.error
+    assert int8_convolutions(after.SerializeToString()) == 2
+
+
 def test_back_again_from_unsigned_to_signed_is_exact_as_well() -> None:
-    there, _ = fixed(for_onnxruntime(S8), VNNI)
+    there, _ = fixed(for_onnxruntime(S8, relu=False), VNNI)
     back, _ = fixed(there, "tensorrt")
     assert parameters(back) == [(np.float32(0.05), 0)] * 2
 
 
 def test_weights_and_biases_keep_their_integers() -> None:
     before, target = for_onnxruntime(S8), VNNI
-    stored = [value for name, value in initializers(before.graph).items() if name.endswith("/steps")]
+    stored = [value for name, value in initializers(before.graph).items() if name.endswith("w/steps")]
     after, _ = fixed(before, target)
     written = [value for name, value in initializers(after.graph).items() if name.endswith("/weight/quantized")]
     assert len(stored) == len(written) == 2
@@ -105,7 +123,7 @@ def test_what_tensorrt_refuses_has_no_error_before_but_the_reason() -> None:
     _, report = fixed(for_onnxruntime(U8), "tensorrt")
     assert report.before is not None and report.after is not None
     assert report.before.error is None
-    assert report.before.note == "not run: tensorrt refuses the file (nonzero-zero-point)"
+    assert report.before.note == "not run: tensorrt refuses the file (int32-bias, nonzero-zero-point)"
     assert report.after.error is not None
 
 
@@ -201,8 +219,7 @@ def test_reduced_weights_are_written_once_and_not_shrunk_again() -> None:
 @pytest.mark.parametrize("target", EVERY)
 def test_what_was_fixed_is_clean(target: str) -> None:
     for model in (for_tensorrt(), for_onnxruntime(), uint8_after_relu(), relu_in_the_zero_point()):
-        after, report = fixed(model, target)
-        assert lint(plain(after), (target,)) == report.left == ()
+        assert lint(plain(rewritten(model, target)), (target,)) == ()
 
 
 def test_a_clean_file_is_copied_byte_for_byte(tmp_path: Path) -> None:
@@ -232,7 +249,7 @@ def test_fake_quantised_weights_keep_their_float_values_until_the_end() -> None:
 def test_names_of_inputs_and_outputs_stay() -> None:
     for target in EVERY:
         before = for_onnxruntime()
-        after, _ = fixed(before, target)
+        after = rewritten(before, target)
         assert [item.name for item in after.graph.input] == ["x"]
         assert [item.name for item in after.graph.output] == [item.name for item in before.graph.output]
 

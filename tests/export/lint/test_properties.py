@@ -17,7 +17,7 @@ from edgeneuro.export.forms import FORMS
 from edgeneuro.export.graph import initializers
 from edgeneuro.export.lint.check import lint
 from edgeneuro.export.lint.finding import EVERY
-from edgeneuro.export.lint.fix import fix, fix_file
+from edgeneuro.export.lint.fix import fix_file, rewrite
 from edgeneuro.export.lint.read import plain
 from edgeneuro.spec import Array
 from tests.export.lint.graphs import SIDE, Builder
@@ -136,7 +136,10 @@ def scales_of(model: onnx.ModelProto) -> dict[str, tuple[float, int]]:
     """Tensor -> its scale and zero point; names without what taking apart and writing again adds to them."""
     constants = initializers(model.graph)
     return {
-        re.sub("(/float|/relu|/inner)+$", "", node.input[0]): (float(constants[node.input[1]]), int(constants[node.input[2]]))
+        re.sub("(/float|/relu|/inner)+$", "", node.input[0]): (
+            float(constants[node.input[1]]),
+            int(constants[node.input[2]]),
+        )
         for node in model.graph.node
         if node.op_type == "QuantizeLinear"
     }
@@ -146,9 +149,9 @@ def scales_of(model: onnx.ModelProto) -> dict[str, tuple[float, int]]:
 @given(networks(), st.sampled_from(EVERY))
 def test_what_fix_writes_is_valid_runs_and_breaks_no_rule(model: onnx.ModelProto, target: str) -> None:
     model = plain(model)
-    written, report = fix(model, FORMS[target], lint(model, (target,)))
+    written = rewrite(model, FORMS[target], lint(model, (target,))).model
     onnx.checker.check_model(written, full_check=True)
-    assert lint(plain(written), (target,)) == report.left == ()
+    assert lint(plain(written), (target,)) == ()
     with closing(open_emulated(written)) as backend:
         outputs = backend.run({"x": np.ones((1, 16, SIDE, SIDE), np.float32)})
     assert all(np.isfinite(value).all() for value in outputs.values())
@@ -159,18 +162,18 @@ def test_what_fix_writes_is_valid_runs_and_breaks_no_rule(model: onnx.ModelProto
 @given(networks(), st.sampled_from([name for name in EVERY if not FORMS[name].half]))
 def test_the_plan_read_back_from_what_was_written_is_the_plan(model: onnx.ModelProto, target: str) -> None:
     model = plain(model)
-    once, _ = fix(model, FORMS[target], lint(model, (target,)))
-    twice, report = fix(plain(once), FORMS[target], ())  # although nothing asks for it
+    once = rewrite(model, FORMS[target], lint(model, (target,))).model
+    twice = rewrite(plain(once), FORMS[target], ()).model  # although nothing asks for it
     first, second = integers_of(once), integers_of(twice)
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[layer], second[layer]) for layer in first)
     before, after = scales_of(once), scales_of(twice)
     assert {tensor: after.get(tensor) for tensor in before} == before
-    assert report.left == ()
+    assert lint(plain(twice), (target,)) == ()
 
 
 @settings(max_examples=10, deadline=None)
-@given(networks(), st.sampled_from(EVERY))
+@given(networks(), st.sampled_from([name for name in EVERY if name != "openvino"]))  # which starts a process each time
 def test_a_fixed_file_is_fixed_to_the_same_bytes(tmp_path_factory: Any, model: onnx.ModelProto, target: str) -> None:
     folder: Path = tmp_path_factory.mktemp("fixed")
     source, once, twice = folder / "source.onnx", folder / "once.onnx", folder / "twice.onnx"

@@ -155,6 +155,18 @@ def around(kind: str) -> onnx.ModelProto:
     return net.model(net.layer(net.pair(net.node(kind, [net.pair("x")], "m")), "y"))
 
 
+def behind_concat(*, paired: bool) -> onnx.ModelProto:
+    net = Builder()
+    c = net.node("Concat", [net.pair("x", zero_point=U8), net.pair("x", zero_point=U8)], "c", axis=1)
+    c = net.pair(c, zero_point=U8) if paired else c
+    return net.model(net.pair(net.layer(c, "y", shape=(16, 32, 3, 3)), zero_point=U8))
+
+
+def relu_over_centred_steps() -> onnx.ModelProto:
+    net = Builder()
+    return net.model(net.pair(net.node("Relu", [net.layer(net.pair("x"), "a")], "r")))
+
+
 @dataclass(frozen=True)
 class Example:
     """where: part of what the finding names, for the broken graph."""
@@ -201,6 +213,7 @@ EXAMPLES = (
         lambda: with_weights(some_steps(np.int8), np.full(16, 0.01), axis=-4),
         "Conv 'conv_y'",
     ),
+    Example("signed-concat", "openvino", lambda: joined(0.1, 0.1), lambda: behind_concat(paired=True), "Conv 'conv_y'"),
     Example("int32-bias", "tensorrt", int32_bias, float_bias, "DequantizeLinear 'dequantizelinear_b'"),
     Example("stale-shapes", "openvino", lambda: recorded([1, 16, 4, 4]), lambda: recorded([1, 16, 8, 8]), "'ar'"),
     Example("stale-shapes", VNNI, lambda: recorded([1, 16, 8, 8], TensorProto.INT8), for_onnxruntime, "'ar'"),
@@ -220,6 +233,23 @@ EXAMPLES = (
     Example("no-int8-kernel", VNNI, transposed, for_onnxruntime, "ConvTranspose 'convtranspose_y'", "warning"),
     Example("weights-only", "openvino", weights_alone, for_tensorrt, "Conv 'conv_y'", "warning"),
     Example("open-output", VNNI, for_tensorrt, for_onnxruntime, "Conv 'conv_y'", "warning"),
+    Example(
+        "open-input",
+        VNNI,
+        lambda: behind_concat(paired=False),
+        lambda: behind_concat(paired=True),
+        "Conv 'conv_y'",
+        "warning",
+    ),
+    Example("float-bias", "onnxruntime-arm", float_bias, int32_bias, "Conv 'conv_y'", "warning"),
+    Example(
+        "idle-relu",
+        "onnxruntime-arm",
+        relu_over_centred_steps,
+        lambda: for_onnxruntime(S8),
+        "Conv 'conv_a'",
+        "warning",
+    ),
     Example("mixed-signedness", VNNI, lambda: mixed(U8, S8), lambda: mixed(U8, U8), "conv_a", "warning"),
     Example("signed-activations", VNNI, lambda: mixed(S8, S8), lambda: mixed(U8, U8), "'x'", "warning"),
     Example("useless-pair", "tensorrt", lambda: around("Sigmoid"), for_tensorrt, "tensor 'x'", "warning"),
@@ -280,6 +310,11 @@ def test_a_pair_that_an_operator_only_moves_still_serves_the_layer_behind_it() -
     pooled = net.node("MaxPool", [net.pair("x")], "p", kernel_shape=[2, 2])
     assert findings(net.model(pooled), "useless-pair", "tensorrt") != []
     assert findings(net.model(net.layer(pooled, "y")), "useless-pair", "tensorrt") == []
+
+
+def test_a_join_of_equal_steps_hands_them_on_and_one_of_different_steps_does_not() -> None:
+    assert findings(joined(0.1, 0.1), "weights-only", "tensorrt") == []
+    assert findings(joined(0.1, 0.2), "weights-only", "tensorrt") != []
 
 
 def test_a_missing_zero_point_is_read_as_uint8_as_onnx_says() -> None:

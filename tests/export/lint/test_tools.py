@@ -14,9 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+from edgeneuro.export.census import int8_convolutions
 from edgeneuro.export.emulate import open_emulated
 from edgeneuro.export.forms import FORMS
 from edgeneuro.export.lint.check import lint
+from edgeneuro.export.lint.finding import EVERY
 from edgeneuro.export.lint.fix import Fixed, fix
 from edgeneuro.export.lint.read import read_quantized
 from edgeneuro.export.nncf_ranges import import_nncf, quiet_nncf
@@ -25,7 +27,6 @@ from edgeneuro.runtime.backends.tensorrt_rtx import build_evidence
 from edgeneuro.spec import Feed, Float32
 
 SIDE = 16
-TARGETS = ("onnxruntime-x86-vnni", "onnxruntime-x86", "onnxruntime-arm", "openvino", "tensorrt", "tensorrt-mixed")
 needs_rtx = pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="needs tensorrt-rtx")
 
 
@@ -182,6 +183,12 @@ def test_nncf_fixed_for_tensorrt_is_as_good_as_it_was_meant_to_be(from_nncf: Pat
     assert relative_error(outputs(written), expected) < 1.5 * relative_error(to_the_letter, expected)
 
 
+def test_what_was_fixed_for_onnxruntime_runs_there_in_int8(from_nncf: Path, signed_static: Path) -> None:
+    for path in (from_nncf, signed_static):
+        written, _ = fixed(path, "onnxruntime-x86-vnni")
+        assert int8_convolutions(path.read_bytes()) < int8_convolutions(written.SerializeToString()) == 4
+
+
 def test_onnxruntime_s_defaults_are_known_for_zero_points_and_int32_biases(default_static: Path) -> None:
     found = rules(default_static, "tensorrt")
     assert found["nonzero-zero-point"] >= 5
@@ -197,11 +204,12 @@ def test_the_relus_that_onnxruntime_folded_away_are_put_back(default_static: Pat
     assert relative_error(outputs(written), outputs(float_file.read_bytes())) < 0.1
 
 
-def test_onnxruntime_s_symmetric_file_becomes_unsigned_bit_for_bit(signed_static: Path) -> None:
+def test_onnxruntime_s_symmetric_file_becomes_unsigned_and_no_less_exact(signed_static: Path, float_file: Path) -> None:
     assert set(rules(signed_static, "onnxruntime-x86-vnni")) == {"signed-activations"}
     written, report = fixed(signed_static, "onnxruntime-x86-vnni")
-    before, after = outputs(signed_static.read_bytes()), outputs(written)
-    assert all(np.array_equal(before[name], after[name]) for name in before)
+    expected = outputs(float_file.read_bytes())
+    before, after = (relative_error(outputs(model), expected) for model in (signed_static.read_bytes(), written))
+    assert after < 1.1 * before
     assert report.kept_float == {}
 
 
@@ -209,6 +217,7 @@ def test_torch_s_fake_quantisation_is_known_for_uint8_and_an_open_output(from_to
     assert rules(from_torch, "tensorrt") == {"uint8-activations": 1}
     assert rules(from_torch, "onnxruntime-x86-vnni") == {
         "open-output": 1,
+        "float-bias": 2,
         "mixed-signedness": 1,
         "signed-activations": 1,
     }
@@ -219,11 +228,13 @@ def test_torch_s_fake_quantisation_is_known_for_uint8_and_an_open_output(from_to
     assert relative_error(outputs(written), outputs(from_torch.read_bytes())) < 0.05
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", EVERY)
 def test_every_tool_s_file_is_clean_after_fix(
     target: str, from_nncf: Path, default_static: Path, signed_static: Path
 ) -> None:
     for path in (from_nncf, default_static, signed_static):
+        if target == "openvino" and path != signed_static:
+            continue  # it starts a process for every graph
         written, report = fixed(path, target)
         onnx.checker.check_model(written, full_check=True)
         assert report.left == ()
