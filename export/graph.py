@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from edgeneuro.errors import ModelFileError
 from edgeneuro.spec import Array
 
 _TYPE_CHANGING = (
@@ -86,10 +87,12 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
     """Put the nodes into topological order, keeping the present order where it is free.
 
     Depth-first over the producers of each node's inputs; editing functions append nodes anywhere and call this.
+    Raises ModelFileError where nodes wait for each other in a circle.
     """
     makers = producers(graph)
     ordered: list[onnx.NodeProto] = []
     placed: set[int] = set()
+    waiting_for: set[int] = set()
     for root in graph.node:
         stack: list[tuple[onnx.NodeProto, bool]] = [(root, False)]
         while stack:
@@ -100,6 +103,11 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
                 placed.add(id(node))
                 ordered.append(node)
                 continue
+            if id(node) in waiting_for:
+                raise ModelFileError(
+                    f"graph: node {node.name!r} reads what is made from its own output; export it again"
+                )
+            waiting_for.add(id(node))
             stack.append((node, True))
             waiting = (makers[name] for name in node.input if name in makers)
             stack.extend((maker, False) for maker in waiting if id(maker) not in placed)

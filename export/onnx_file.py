@@ -14,6 +14,7 @@ from onnx import helper, inliner, numpy_helper, version_converter
 from edgeneuro.errors import BackendError, ModelFileError
 from edgeneuro.export.compute import multiply_accumulates, parameters
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
+from edgeneuro.export.lint.strip import make_room
 from edgeneuro.export.onnx_inputs import Inputs, settle_inputs
 from edgeneuro.export.onnx_task import settle_outputs
 from edgeneuro.export.rewrite import use_global_average_pool
@@ -79,6 +80,7 @@ def read_onnx(path: Path, options: FileOptions = NOTHING_SAID) -> OnnxFile:
     _refuse_control_flow(model, path)
     task, changed = settle_outputs(model, options.task, outputs, inputs.preprocess, str(path))
     use_global_average_pool(model)
+    make_room(model.graph)
     return OnnxFile(
         graph=model,
         compute=Compute(params=count, macs=multiply_accumulates(model)),
