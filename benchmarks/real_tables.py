@@ -158,18 +158,26 @@ def _caption(study: Study, levels: Sequence[Level]) -> str:
     counts = ", ".join([f"{frame.units} frames", *(f"{level.units} by {level.unit}" for level in exams)])
     here = machine()
     every = [fact for folds in study.facts.values() for fact in folds]
-    hours = sum(fact["seconds"] for fact in every) / 3600
+    hours = sum(_seconds(fact) for fact in every) / 3600
     return (
         f"{name}: {counts}, {frame.groups} groups. Grouped protocol: the table's folds, no group on both sides, "
-        f"out-of-fold predictions pooled. Intervals: 95 %, {RESAMPLES} resamples of groups, seed {study.seed}. "
+        f"out-of-fold predictions pooled. Intervals: 95 %, {RESAMPLES} resamples of groups, seed {study.seed}; of "
+        "differences by jackknife over groups (docs/gate.md). "
         f"{here['processor']}, {here['cores']} cores, {hours:.1f} h in all, {max(fact['date'] for fact in every)}. "
         f"Script: `{study.script}`; all numbers, and why they are what they are: [docs/results/{study.name}.md](docs/results/{study.name}.md)."
     )
 
 
+def _seconds(fact: Mapping[str, Any]) -> float:
+    """Of one fold with its training, also where that was done in an earlier run and only the engine is new."""
+    trained = float(fact.get("training_seconds", 0.0))
+    spent = float(fact["seconds"])
+    return spent if spent >= trained else spent + trained
+
+
 def _context(study: Study, levels: Sequence[Level], notes: Sequence[str]) -> dict[str, Any]:
     dataset = study.dataset
-    minutes = {name: round(sum(fact["seconds"] for fact in folds) / 60, 1) for name, folds in study.facts.items()}
+    minutes = {name: round(sum(_seconds(fact) for fact in folds) / 60, 1) for name, folds in study.facts.items()}
     return {
         "script": study.script,
         "data": f"{dataset.name}, licence {dataset.licence}",
@@ -178,7 +186,8 @@ def _context(study: Study, levels: Sequence[Level], notes: Sequence[str]) -> dic
         "groups": levels[0].groups,
         "dropped": dict(dataset.dropped) or "no row",
         "protocol": "grouped, the table's fold column; out-of-fold predictions of all folds pooled",
-        "intervals": f"percent, 95 %, percentile bootstrap of {RESAMPLES} resamples of groups, seed {study.seed}",
+        "intervals": f"percent, 95 %, percentile bootstrap of {RESAMPLES} resamples of groups, seed {study.seed}; "
+        "of differences jackknife over groups with Student's t (docs/gate.md)",
         "settings": {name: dict(folds[0]["settings"]) for name, folds in study.facts.items()},
         "millions of multiply-accumulates a frame": {graph: study.macs_m(graph) for graph in study.tables},
         "minutes, all folds": minutes,
