@@ -68,9 +68,9 @@ def place(
             kept_float=frozenset(kept_float),
         )
         found = _found(model.name, bench, search_s, progress)
-        plan = replace(placed.plan, measured=(*placed.plan.measured, *found.measured))
+        known = replace(placed.plan, measured=(*placed.plan.measured, *found.measured))
         reasons = {**_all(bench, SLOWER), **kept_float}
-        placed = _with(replace(placed, plan=plan), target, found.nodes, reasons, found.notes)
+        placed = _with(replace(placed, plan=known), target, found.nodes, reasons, found.notes)
     return placed
 
 
@@ -92,10 +92,8 @@ def timed_again(
             continue
         bench = Bench(model=model.graph, plan=after, form=here, feeds=feeds[:SEARCH_FRAMES], threads=threads)
         (now,) = measure(bench, {"held": after.placement[target]}, budget_s=search_s / 3)
-        nodes, note = (
-            after.placement[target],
-            f"{target}: takes {now.time_ratio:.2f} of the float time with these layers in float",
-        )
+        nodes = after.placement[target]
+        note = f"{target}: takes {now.time_ratio:.2f} of the float time with these layers in float"
         if now.time_ratio >= 1.0:
             nodes, note = (), f"{note}; kept in float altogether"
         placed = _with(placed, target, nodes, {**_all(bench, SLOWER), **after.kept_float.get(target, {})}, (note,))
