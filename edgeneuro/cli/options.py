@@ -60,7 +60,7 @@ EXTRAS = {
     "onnxscript": "export",
     "nncf": "export",
     "ml_dtypes": "export",
-    "tomli": "export",
+    **({"tomli": "export"} if sys.version_info < (3, 11) else {}),
     "sklearn": "benchmark",
     "skimage": "benchmark",
     "psutil": "benchmark",
