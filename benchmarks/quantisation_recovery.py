@@ -275,9 +275,11 @@ def _notes(octaves: int, epochs: int) -> list[str]:
             "rate; the epoch with the best validation score is kept in both. The control is what training on does without "
             "any rounding."
         ),
-        "Training on wins nothing back where the float control falls as well: then it is not the rounding that hurts. A likely "
-        "reason, not tested: AdamW moves all weights by steps of one size, and weights that were divided by up to 2 to the power "
-        "of the octaves are moved by many times their own size.",
+        (
+            "Training on wins nothing back where the float control falls as well: then it is not the rounding that hurts. A likely "
+            "reason, not tested: AdamW moves all weights by steps of one size, and weights that were divided by up to 2 to the power "
+            "of the octaves are moved by many times their own size."
+        ),
         "The gate's layers were chosen on the validation part (12 subjects), the verdicts are of subjects it never saw.",
         "The phantom is a simulation: this shows what the tools do, nothing about patients.",
     ]
