@@ -180,11 +180,6 @@ def _accuracy_notes() -> list[str]:
         ),
         "Agreement: share of frames to which the INT8 graph gives the class float gives; for masks, of pixels.",
         (
-            "edgeneuro --max-drop: where all layers in INT8 do not agree with float on 99 % of the validation frames, with "
-            "95 % confidence over groups, the most sensitive ones returned to float, as build-engine does with --max-drop 1 "
-            "and frames without labels. The layers are chosen on the validation part and judged on the test part."
-        ),
-        (
             "Networks trained with python -m edgeneuro.benchmarks.train_nets and real_data; small inputs and short runs on a "
             "processor, so the scores are no record for these data sets."
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -60,8 +60,7 @@ class Case:
 
     calibration: frames of the training part. test: of groups that neither training nor calibration saw. truth: (frame,)
     class numbers, or (frame, height, width) masks. groups: one a test frame. metric: "balanced_accuracy" or "dice".
-    classes: with the background, for masks. validation: frames on which layers may be chosen, None where there are too
-    few. facts: for the context of the results.
+    classes: with the background, for masks. facts: for the context of the results.
     """
 
     name: str
@@ -73,7 +72,6 @@ class Case:
     metric: str
     classes: int
     facts: Mapping[str, Any]
-    validation: DataSet | None = None
 
     @property
     def graph(self) -> onnx.ModelProto:
@@ -135,8 +133,7 @@ def _skin(folder: Path) -> tuple[Case, ...]:
     record, model = _trained(folder)
     dataset = open_data(SKIN)
     split = make_split(dataset, fold=record.fold, seed=record.seed)
-    case = _classifier(record.name, model, dataset, split, record.preprocess)
-    return (replace(case, validation=dataset.subset(split.part(dataset.samples, "validation"))),)
+    return (_classifier(record.name, model, dataset, split, record.preprocess),)
 
 
 def _classifier(name: str, model: FloatModel, dataset: DataSet, split: Split, preprocess: Preprocess) -> Case:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeneuro.benchmarks.quantisation_held import held_plan
 from edgeneuro.benchmarks.quantisation_rivals import RIVALS
 from edgeneuro.files import write_bytes
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from edgeneuro.export.forms import Form
     from edgeneuro.export.plan import Plan
 
-OURS, HELD, FLOAT = "edgeneuro", "edgeneuro --max-drop", "float"
-"""HELD: ours with layers returned to float until agreement holds."""
+OURS, FLOAT = "edgeneuro", "float"
 RUNTIMES = ("onnxruntime", "openvino", "tensorrt")
 """Those that every tool's graph is tried on."""
 PLAN = "ranges.json"
@@ -69,15 +67,8 @@ def build_graphs(
     started = time.perf_counter()
     progress(f"{case.name}: {OURS}")
     plan, notes = our_plan(case, study_forms(), threads=threads, search_s=search_s, progress=progress, like=like)
-    write_bytes(folder / PLAN, plan.to_bytes())
-    variants += _lowered(OURS, case.graph, plan, folder)
+    variants += _write_ours(case.graph, plan, folder)
     seconds, refused = {OURS: time.perf_counter() - started}, {}
-    if case.validation is not None:
-        held, told = held_plan(case, plan, study_forms(), progress)
-        notes = (*notes, *told)
-        if held.placement != plan.placement:
-            variants += _lowered(HELD, case.graph, held, folder)
-            seconds[HELD] = time.perf_counter() - started
     for name, quantise in RIVALS.items():
         progress(f"{case.name}: {name}")
         started = time.perf_counter()
@@ -116,17 +107,18 @@ def our_plan(
     return placed.plan, placed.notes
 
 
-def _lowered(tool: str, graph: onnx.ModelProto, plan: Plan, folder: Path) -> list[Variant]:
-    """`plan` for every target, written to `folder`; one without any INT8 node has no graph of its own."""
+def _write_ours(graph: onnx.ModelProto, plan: Plan, folder: Path) -> list[Variant]:
+    """A target without any INT8 node has no graph of its own."""
     from edgeneuro.export.lower import lower
 
+    write_bytes(folder / PLAN, plan.to_bytes())
     variants = []
     for form in study_forms():
         if plan.placement.get(form.target):
-            file = f"{tool}.{form.name}.onnx".replace(" ", "-")
+            file = f"{OURS}.{form.name}.onnx"
             write_bytes(folder / file, lower(graph, plan, form).SerializeToString())
             here = form.target in RUNTIMES and form.name != "tensorrt-mixed"
-            variants.append(Variant(tool=tool, runtime=form.target if here else form.name, file=file))
+            variants.append(Variant(tool=OURS, runtime=form.target if here else form.name, file=file))
     return variants
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from edgeneuro.benchmarks.protocol import Ratio
 from edgeneuro.benchmarks.quantisation_accuracy import Accuracy
 from edgeneuro.benchmarks.quantisation_checks import Check
-from edgeneuro.benchmarks.quantisation_graphs import FLOAT, HELD, OURS, RUNTIMES, Graphs
+from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, RUNTIMES, Graphs
 from edgeneuro.benchmarks.quantisation_outputs import EMULATED
 from edgeneuro.benchmarks.quantisation_times import Timed, Times
 from edgeneuro.manifest import Interval
@@ -114,7 +114,7 @@ def _accuracy_row(measured: Measured, item: Accuracy) -> dict[str, Any]:
         "score": 100 * item.score,
         "drop": None if is_float else points(item.drop),
         "agreement": None if is_float else percent(item.agreement),
-        "within": within if item.tool in (OURS, HELD) else None,
+        "within": within if item.tool == OURS else None,
         "allowed_drop": allowed,
         "measured": to_json(item),
     }
@@ -152,7 +152,7 @@ def _best(measured: Measured, runtime: str, ours: Check | None, timed: Timed | N
     if not ours.accepted:
         yield f"{measured.name} on {runtime}: refuses our graph, {ours.refused}."
     own = measured.error(ours)
-    rivals = [item for item in measured.checks if item.runtime == runtime and item.tool not in (OURS, HELD, FLOAT)]
+    rivals = [item for item in measured.checks if item.runtime == runtime and item.tool not in (OURS, FLOAT)]
     errors = {item: error for item in rivals if item.accepted and (error := measured.error(item)) is not None}
     best = min(errors, key=errors.__getitem__, default=None)
     if best is not None and own is not None and errors[best] < own:
@@ -160,8 +160,10 @@ def _best(measured: Measured, runtime: str, ours: Check | None, timed: Timed | N
             f"{measured.name} on {runtime}: {best.tool} is nearer to float, error {errors[best]:.4f} against "
             f"{own:.4f}, with {best.int8_convolutions} convolutions in INT8 against {ours.int8_convolutions}."
         )
-    for item in measured.times.timed:
-        if item.runtime == runtime and item.tool != HELD and item.to_ours is not None and item.to_ours.p50 < 1.0:
+    faster = [item for item in measured.times.timed if item.runtime == runtime and item.to_ours is not None]
+    for item in faster:
+        assert item.to_ours is not None
+        if item.to_ours.p50 < 1.0:
             yield (
                 f"{measured.name} on {runtime}: {item.tool} takes {spread(item.to_ours)} of our time"
                 f"{', within noise' if item.to_ours.p90 >= 1.0 else ''}."
