@@ -21,10 +21,10 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from edgeneuro.benchmarks.quantisation_accuracy import accuracies
+from edgeneuro.benchmarks.quantisation_accuracy import REFERENCE, accuracies, close_calls
 from edgeneuro.benchmarks.quantisation_cases import Case, open_cases
 from edgeneuro.benchmarks.quantisation_checks import Checks, check_all
-from edgeneuro.benchmarks.quantisation_graphs import FLOAT, Graphs, build_graphs, read_plan
+from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, Graphs, Variant, build_graphs, read_plan
 from edgeneuro.benchmarks.quantisation_outputs import all_outputs, output_error
 from edgeneuro.benchmarks.quantisation_tables import (
     ACCURACY_COLUMNS,
@@ -32,6 +32,7 @@ from edgeneuro.benchmarks.quantisation_tables import (
     Measured,
     accuracy_rows,
     bars,
+    changes,
     refusals,
     rows,
     unique,
@@ -84,8 +85,14 @@ def measure(
         checks=checks.found,
         errors={(one.tool, one.runtime): output_error(values, reference) for one, values in outputs.items()},
         accuracies=tuple(accuracies(answered)),
+        close_calls=close_calls(answered, _ours(graphs)),
         times=times,
     )
+
+
+def _ours(graphs: Graphs) -> Variant:
+    """Our graph on ONNX Runtime; the float graph where it has none."""
+    return next((one for one in graphs.variants if (one.tool, one.runtime) == (OURS, "onnxruntime")), REFERENCE)
 
 
 def _step(path: Path, kind: type[Step], make: Callable[[], Step]) -> Step:
@@ -142,7 +149,7 @@ def write(measured: list[Measured], *, threads: int, script: str) -> None:
         title="What INT8 costs trained networks",
         rows=[row for one in measured for row in accuracy_rows(one)],
         columns=ACCURACY_COLUMNS,
-        context={**context, "notes": _accuracy_notes()},
+        context={**context, "notes": [*_accuracy_notes(), *(line for one in measured for line in changes(one))]},
     )
 
 

@@ -13,10 +13,15 @@ from edgeneuro.benchmarks.quantisation_graphs import FLOAT, Variant
 from edgeneuro.benchmarks.quantisation_outputs import Outputs
 from edgeneuro.manifest import Interval
 from edgeneuro.metrics import agreement_interval, drop_interval, mask_scores, mean_of_classes, metric_named, score_drop
+from edgeneuro.runtime.postprocess import softmax
 from edgeneuro.spec import Array
 
 if TYPE_CHECKING:
     from edgeneuro.benchmarks.quantisation_cases import Case
+
+
+CLOSE = 0.1
+REFERENCE = Variant(tool=FLOAT, runtime="onnxruntime", file="float.onnx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +56,24 @@ def accuracies(folds: Sequence[tuple[Case, Outputs]]) -> list[Accuracy]:
     return [_accuracy(variant, _pooled(folds, variant)) for variant in tried]
 
 
+def close_calls(folds: Sequence[tuple[Case, Outputs]], variant: Variant) -> tuple[float, float] | None:
+    """Share of test frames on which float's two best classes are less than CLOSE apart in probability, and that share
+    among the frames that `variant` gives another class. None for masks, and where no frame changed."""
+    found = [(case, outputs) for case, outputs in folds if variant in outputs]
+    if not found or found[0][0].metric == "dice":
+        return None
+    logits = np.concatenate([outputs[REFERENCE] for _, outputs in found])
+    best = np.sort(softmax(logits), axis=1)
+    close = best[:, -1] - best[:, -2] < CLOSE
+    changed = logits.argmax(1) != np.concatenate([outputs[variant] for _, outputs in found]).argmax(1)
+    return (float(close.mean()), float(close[changed].mean())) if changed.any() else None
+
+
 def _pooled(folds: Sequence[tuple[Case, Outputs]], variant: Variant) -> _Answers:
     case = folds[0][0]
-    reference = Variant(tool=FLOAT, runtime="onnxruntime", file="float.onnx")
     return _Answers(
         truth=np.concatenate([one.truth for one, _ in folds]),
-        before=np.concatenate([answers(one, outputs[reference]) for one, outputs in folds]),
+        before=np.concatenate([answers(one, outputs[REFERENCE]) for one, outputs in folds]),
         after=np.concatenate([answers(one, outputs[variant]) for one, outputs in folds]),
         groups=tuple(group for one, _ in folds for group in one.groups),
         metric=case.metric,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeneuro.benchmarks.protocol import Ratio
-from edgeneuro.benchmarks.quantisation_accuracy import Accuracy
+from edgeneuro.benchmarks.quantisation_accuracy import CLOSE, Accuracy
 from edgeneuro.benchmarks.quantisation_checks import Check
 from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, RUNTIMES, Graphs
 from edgeneuro.benchmarks.quantisation_outputs import EMULATED
@@ -54,7 +54,8 @@ ACCURACY_COLUMNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """All of one network. facts: as the case states them. errors: tool and runtime -> error of the outputs."""
+    """All of one network. facts: as the case states them. errors: tool and runtime -> error of the outputs.
+    close_calls: of our graph on ONNX Runtime, as edgeneuro.benchmarks.quantisation_accuracy counts them."""
 
     name: str
     metric: str
@@ -65,6 +66,7 @@ class Measured:
     checks: tuple[Check, ...]
     errors: Mapping[tuple[str, str], float]
     accuracies: tuple[Accuracy, ...]
+    close_calls: tuple[float, float] | None
     times: Times
 
     def error(self, check: Check | None) -> float | None:
@@ -118,6 +120,16 @@ def _accuracy_row(measured: Measured, item: Accuracy) -> dict[str, Any]:
         "allowed_drop": allowed,
         "measured": to_json(item),
     }
+
+
+def changes(measured: Measured) -> Iterator[str]:
+    """On which frames our graph and float part."""
+    if measured.close_calls is not None:
+        everywhere, changed = (100 * share for share in measured.close_calls)
+        yield (
+            f"{measured.name}: float's two best classes are less than {CLOSE} apart in probability on {everywhere:.1f} % of the "
+            f"test frames, and on {changed:.0f} % of those that our graph on ONNX Runtime gives another class."
+        )
 
 
 def bars(measured: Measured) -> Iterator[str]:

@@ -15,7 +15,7 @@ import pytest
 from edgeneuro.benchmarks import quantisation, quantisation_graphs
 from edgeneuro.benchmarks.int8_floor import int8_kernels, open_kernel
 from edgeneuro.benchmarks.quantisation import STEPS, forget, measure, write
-from edgeneuro.benchmarks.quantisation_accuracy import accuracies
+from edgeneuro.benchmarks.quantisation_accuracy import REFERENCE, accuracies, close_calls
 from edgeneuro.benchmarks.quantisation_cases import Case, open_cases
 from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, Variant, build_graphs
 from edgeneuro.benchmarks.quantisation_outputs import output_error
@@ -181,6 +181,18 @@ def test_masks_are_scored_by_dice_and_agree_by_pixel() -> None:
     assert found[OURS].drop.value == pytest.approx(100 / 15)
     assert found[OURS].agreement.value == pytest.approx(15 / 16)
     assert found[OURS].agreement.low < 15 / 16
+
+
+def test_close_calls_are_counted_everywhere_and_among_the_changed() -> None:
+    logits = np.array(
+        [[0.0, 3.0], [0.0, 0.1], [3.0, 0.0], [0.1, 0.0]], np.float32
+    )  # 0.1 apart: 5 points of probability
+    changed = logits.copy()
+    changed[1] = changed[1][::-1]
+    int8 = Variant(tool=OURS, runtime="onnxruntime", file="")
+    case = toy_case()
+    assert close_calls([(case, {REFERENCE: logits, int8: changed})], int8) == (0.5, 1.0)
+    assert close_calls([(case, {REFERENCE: logits, int8: logits})], int8) is None
 
 
 def test_a_kernel_of_the_floor_counts_its_own_multiplications() -> None:
