@@ -28,9 +28,13 @@ def main(engine: Annotated[Path, typer.Argument(help="An .edge file built with -
     manifest = bundle.manifest
     write_result(
         "placement",
-        title="INT8 placements beside float on ONNX Runtime",
-        rows=[{"name": item.name, "time_ratio": item.time_ratio, "error": item.error} for item in plan.measured],
+        title="INT8 placements beside float",
+        rows=[
+            {"target": item.target, "name": item.name, "time_ratio": item.time_ratio, "error": item.error}
+            for item in plan.measured
+        ],
         columns={
+            "target": "runtime",
             "name": "in INT8",
             "time_ratio": "time / float, median of rounds",
             "error": "error of the logits / their standard deviation",
