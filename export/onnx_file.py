@@ -15,6 +15,7 @@ from edgeneuro.errors import BackendError, ModelFileError
 from edgeneuro.export.compute import multiply_accumulates, parameters
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
 from edgeneuro.export.lint.strip import make_room
+from edgeneuro.export.load import load_onnx
 from edgeneuro.export.onnx_inputs import Inputs, settle_inputs
 from edgeneuro.export.onnx_task import settle_outputs
 from edgeneuro.export.rewrite import use_global_average_pool
@@ -91,27 +92,8 @@ def read_onnx(path: Path, options: FileOptions = NOTHING_SAID) -> OnnxFile:
 
 
 def _load(path: Path) -> onnx.ModelProto:
-    try:
-        model: onnx.ModelProto = onnx.load(str(path))
-        onnx.checker.check_model(model)
-    except FileNotFoundError as error:
-        raise ModelFileError(
-            f"{path}: cannot be read, {error.filename or error} is missing; "
-            "weights kept in a file of their own must lie beside it"
-        ) from error
-    except (OSError, ValueError, onnx.checker.ValidationError, _decode_error()) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(
-            f"{path}: is not a readable ONNX file ({first_line}); export it again, with the weights inside or beside it"
-        ) from error
+    model = load_onnx(path)
     return inliner.inline_local_functions(model) if model.functions else model
-
-
-def _decode_error() -> type[Exception]:
-    from google.protobuf.message import DecodeError
-
-    kind: type[Exception] = DecodeError
-    return kind
 
 
 def _refuse(model: onnx.ModelProto, path: Path) -> None:

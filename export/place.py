@@ -22,7 +22,8 @@ SEARCH_FRAMES = 16
 """Calibration frames that the search runs."""
 UNUSABLE = 0.5
 """Output error, relative to the float outputs' standard deviation, beyond which a placement is refused on any target:
-half of what tells one output from another is gone. Trained networks that work in INT8 were seen at 0.005 to 0.26."""
+half of what tells one output from another is gone. Other people's trained networks that keep
+their answers in INT8 are at 0.005 to 0.2 (docs/results/third_party.md)."""
 REMEDY = "`edgeneuro sensitivity` finds the layers, --keep-float leaves them out"
 SLOWER = "not faster in INT8, measured"
 

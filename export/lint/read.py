@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import helper, inliner, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export import graph as graphs
+from edgeneuro.export.load import load_onnx
 from edgeneuro.spec import Array
 
 OPERATOR_FORMAT = (
@@ -34,19 +34,7 @@ def read_quantized(path: Path) -> onnx.ModelProto:
     Raises ModelFileError: unreadable, weights in a file that is missing, quantised by other means than Q/DQ pairs,
     Q/DQ inside a branch or loop.
     """
-    try:
-        model: onnx.ModelProto = onnx.load(str(path))
-        onnx.checker.check_model(model)
-    except FileNotFoundError as error:
-        raise ModelFileError(
-            f"{path}: cannot be read, {error.filename or error} is missing; "
-            "weights kept in a file of their own must lie beside it"
-        ) from error
-    except (OSError, ValueError, onnx.checker.ValidationError, DecodeError) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(
-            f"{path}: is not a readable ONNX file ({first_line}); export it again, with the weights inside or beside it"
-        ) from error
+    model = load_onnx(path)
     _refuse_other_formats(model.graph, path, inside=None)
     return plain(model)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from edgeneuro.benchmarks.nets import MobileNetV2, ResNet18, UNet
 from edgeneuro.calibration.ranges import Range
-from edgeneuro.errors import UsageError
+from edgeneuro.errors import BackendError, UsageError
 from edgeneuro.export.candidates import candidate_placements
 from edgeneuro.export.census import int8_convolutions, openvino_int8_convolutions
 from edgeneuro.export.emulate import open_emulated
@@ -127,7 +127,9 @@ def test_tensorrt_takes_the_graph_in_fp8_for_gpus_that_have_it(net: Net) -> None
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
     nodes, _ = placement_by_rule(net.graph, form_named("tensorrt-fp8"))
     content = net.lowered("tensorrt-fp8", nodes).SerializeToString()
-    assert build_evidence(content, compute_capabilities=("8.9",)).warnings == ()
+    assert build_evidence(content, compute_capabilities=("8.9", "12.0")).warnings == ()
+    with pytest.raises(BackendError, match="fp8"):
+        build_evidence(content, compute_capabilities=("8.6",))
 
 
 @pytest.mark.parametrize("form", [name for name, form in FORMS.items() if form.operators])
