@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edgeneuro.benchmarks.document import Subgroup
 from edgeneuro.benchmarks.mask_scoring import MaskLevel, score_masks
+from edgeneuro.benchmarks.measure.subgroups import by_subgroup, classifier_outcomes, subgroup_columns, subgroup_notes
 from edgeneuro.benchmarks.predictors import FrameResult, Predictor
 from edgeneuro.benchmarks.scoring import Level, Probabilities, score_levels
 from edgeneuro.data.leakage import leak_statement, unseen
@@ -42,7 +44,8 @@ class Evaluation:
     """The document that `evaluate --json` prints, but for `schema` and `bootstrap`.
 
     protocol: of the split the model was trained with, None where it has none. levels: of a classifier; mask_levels: of a
-    segmentation; in the document both are `levels`. frame_flags: flag -> frames that raised it in any graph.
+    segmentation; in the document both are `levels`. subgroups: graph -> the primary metric by column and value, of frames.
+    frame_flags: flag -> frames that raised it in any graph.
     """
 
     kind: str
@@ -56,6 +59,7 @@ class Evaluation:
     left_out: LeftOut
     levels: tuple[Level, ...]
     mask_levels: tuple[MaskLevel, ...] = ()
+    subgroups: Mapping[str, tuple[Subgroup, ...]]
     flags: tuple[str, ...]
     frame_flags: Mapping[str, int]
     notes: tuple[str, ...]
@@ -73,19 +77,25 @@ class Evaluation:
 
 
 def evaluate(
-    predictor: Predictor, dataset: DataSet, *, by: str | None = None, seed: int = 0, track: Track = iter
+    predictor: Predictor,
+    dataset: DataSet,
+    *,
+    by: str | None = None,
+    subgroups: Sequence[str] | None = None,
+    seed: int = 0,
+    track: Track = iter,
 ) -> Evaluation:
     """Score every graph of `predictor` on the groups of `dataset` unseen in training, validation and calibration.
 
-    by: column that puts frames together into exam units, scored beside the frames. seed: of the resamples.
-    track: wraps the samples to show progress. Raises DataError, and FrameError for a frame that cannot be read:
+    by: column that puts frames together into exam units, scored beside the frames. subgroups: columns by which frames are
+    told apart; None takes those that the data set declares. seed: of the resamples. track: wraps the samples to show progress. Raises DataError, and FrameError for a frame that cannot be read:
     a score over part of the frames would not be what was asked for.
     """
     if predictor.task == "tensors":
         raise UsageError(
             f"{predictor.name}: gives tensors, of which no label says whether they are right; expected a class or a mask"
         )
-    matched_classes(predictor, dataset)
+    _match(predictor, dataset)
     labelled = dataset
     if predictor.task == "classification":
         labelled = dataset.subset([sample for sample in dataset.samples if sample.target is not None])
@@ -95,6 +105,7 @@ def evaluate(
     used = labelled.samples if left is None else left.dataset.samples
     if by is not None:
         used[0].unit(by)  # an unknown column is refused before the work, not after
+    columns = subgroup_columns(dataset.subset(used), subgroups)
     levels: tuple[Level, ...] = ()
     mask_levels: tuple[MaskLevel, ...] = ()
     if predictor.task == "segmentation":
@@ -103,6 +114,9 @@ def evaluate(
     else:
         tables, frame_flags = predict(predictor, dataset, used, track)
         levels = score_levels(tables, used, dataset.classes, by=by, seed=seed)
+        outcomes = classifier_outcomes(tables, dataset, used)
+    divided = by_subgroup(outcomes, columns, metric=predictor.primary_metric, seed=seed) if columns else {}
+    warned = subgroup_notes(used, dataset.classes if predictor.task == "classification" else (), columns)
     leak = None if predictor.split is None else leak_statement(dataset, predictor.split)
     return Evaluation(
         kind=predictor.kind,
@@ -121,27 +135,29 @@ def evaluate(
         ),
         levels=levels,
         mask_levels=mask_levels,
+        subgroups=divided,
         flags=(*predictor.flags, *(() if leak is None else ("leaky_protocol",))),
         frame_flags=frame_flags,
-        notes=(*predictor.notes, *(() if leak is None else (leak,))),
+        notes=(*predictor.notes, *(() if leak is None else (leak,)), *warned),
         seed=seed,
     )
 
 
-def matched_classes(predictor: Predictor, dataset: DataSet) -> tuple[str, ...]:
-    """The model's classes, once they are known to be the data set's. Raises DataError naming both."""
-    if dataset.has_masks != (predictor.task == "segmentation"):
+def matched_classes(name: str, task: Task, known: tuple[str, ...] | None, dataset: DataSet) -> tuple[str, ...]:
+    """The model's classes, once they are known to be the data set's. name: of the model. known: its classes, None where
+    it does not name them. Raises DataError naming both."""
+    if dataset.has_masks != (task == "segmentation"):
         raise DataError(
-            f"{dataset.name}: has {'masks' if dataset.has_masks else 'one label a frame'}, {predictor.name} is a "
-            f"{predictor.task}; give data of its task"
+            f"{dataset.name}: has {'masks' if dataset.has_masks else 'one label a frame'}, {name} is a {task}; give data "
+            "of its task"
         )
     if not dataset.classes:
         raise DataError(f"{dataset.name}: has no labels, expected a label for each frame; give --label-column")
-    classes = dataset.classes if predictor.classes is None else predictor.classes
-    numbered = predictor.task == "segmentation"  # a mask holds numbers, so their order counts as well
+    classes = dataset.classes if known is None else known
+    numbered = task == "segmentation"  # a mask holds numbers, so their order counts as well
     if set(classes) != set(dataset.classes) or (numbered and classes != dataset.classes):
         raise DataError(
-            f"{predictor.name}: knows the classes {', '.join(classes)}, but {dataset.name} has "
+            f"{name}: knows the classes {', '.join(classes)}, but {dataset.name} has "
             f"{', '.join(dataset.classes)}; evaluate on data of the same classes, or train on these"
         )
     return classes
@@ -154,7 +170,7 @@ def predict(
 
     Raises DataError for other classes, FrameError for a frame that cannot be read.
     """
-    classes = matched_classes(predictor, dataset)
+    classes = _match(predictor, dataset)
     rows: dict[str, list[Probabilities]] = {name: [] for name in predictor.graphs}
     flags: Counter[str] = Counter()
     for sample in track(samples):
@@ -165,6 +181,10 @@ def predict(
             rows[name].append(_checked(predictor, result, len(classes)))
     order = [classes.index(name) for name in dataset.classes]
     return {name: np.array(found)[:, order] for name, found in rows.items()}, dict(sorted(flags.items()))
+
+
+def _match(predictor: Predictor, dataset: DataSet) -> tuple[str, ...]:
+    return matched_classes(predictor.name, predictor.task, predictor.classes, dataset)
 
 
 def segment(

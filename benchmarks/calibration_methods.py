@@ -55,11 +55,10 @@ class Case:
 
 def cases(stanet: Path) -> Iterator[Case]:
     """The packaged STANet, one a fold of the real study, EfficientNet-Lite0 with its ImageNet head."""
-    from edgeneuro.export.compute import multiply_accumulates, parameters
+    from edgeneuro.export.compute import compute_of
     from edgeneuro.export.onnx_export import export_onnx
     from edgeneuro.export.parts import own_data
     from edgeneuro.export.source import FloatModel, load_source
-    from edgeneuro.manifest import Compute
 
     for name, source in (("stanet, phantom", "myositis"), *((f"stanet, {p.name}", str(p)) for p in folds(stanet))):
         model = load_source(source)
@@ -73,7 +72,7 @@ def cases(stanet: Path) -> Iterator[Case]:
         model=FloatModel(
             name="lite0",
             graph=graph,
-            compute=Compute(params=parameters(graph), macs=multiply_accumulates(graph)),
+            compute=compute_of(graph),
             classes=(),
             primary_metric="balanced_accuracy",
             preprocess=IMAGENET,

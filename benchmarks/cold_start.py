@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import typer
 
+from edgeneuro.benchmarks.power.resident import status_bytes
 from edgeneuro.benchmarks.protocol import Floats, interleave, load_average
 from edgeneuro.benchmarks.results import write_result
 from edgeneuro.errors import InputError
@@ -53,16 +54,11 @@ def started(script: str, arguments: Mapping[str, Any]) -> Callable[[int], Mappin
             raise InputError(f"{script}: ended with {process.returncode}: {said.strip()}")
         done = json.loads(rest)
         steps = {step: float(done["ms"].get(step, 0.0)) for step in STEPS}
-        memory = {"peak_mib": mib(done["status"], "VmHWM"), "resident_mib": mib(done["status"], "VmRSS")}
+        fields = {"peak_mib": "VmHWM", "resident_mib": "VmRSS"}
+        memory = {name: status_bytes(done["status"], field) / 2**20 for name, field in fields.items()}
         return {"first_result": first_result, "label": float(label), **memory, **steps}
 
     return run
-
-
-def mib(status: str, field: str) -> float:
-    """A line like "VmHWM:   103424 kB" of /proc/self/status (Linux), in MiB."""
-    (line,) = [line for line in status.splitlines() if line.startswith(f"{field}:")]
-    return int(line.split()[1]) / 1024
 
 
 def candidates(engine: Path, manifest: Manifest, folder: Path, threads: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What one engine costs on this machine, and the README's summary of all device measurements.
 
-    python -m edgeneuro.benchmarks.device ENGINE.edge [--rounds 500] [--readme README.md]
+    python -m edgeneuro.benchmarks.device ENGINE.edge [--queries 1024] [--readme README.md]
 
 Writes docs/results/latency.json and .md. The README's block is put together from that and from what the scripts
 runtime_overhead, cold_start, preprocessing and build_time have left in docs/results, each with its own date.
@@ -15,13 +15,15 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeneuro.benchmarks.latency import Benchmark, GraphReport, benchmark
+from edgeneuro.benchmarks.document import Comparison, Report, Row
+from edgeneuro.benchmarks.measure.run import benchmark
+from edgeneuro.benchmarks.measure.settings import Settings
 from edgeneuro.benchmarks.readme import inject
 from edgeneuro.benchmarks.results import RESULTS, table, write_result
 from edgeneuro.errors import InputError
 
 COLUMNS = {
-    "precision": "graph",
+    "row": "graph",
     "int8": "INT8 convolutions",
     "bytes": "bytes",
     "preprocess": "preprocessing, ms p50",
@@ -30,44 +32,63 @@ COLUMNS = {
     "p99": "p99",
     "postprocess": "postprocessing, ms p50",
     "total": "whole frame, ms p50",
-    "ratio": "inference / FP32, median [p10, p90]",
+    "ratio": "inference / FP32 on ONNX Runtime, median [95 %]",
+    "verdict": "verdict",
+    "floor": "times its floor",
+    "memory": "peak memory, MiB",
 }
+TITLES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
-def row_of(graph: GraphReport) -> dict[str, Any]:
-    """One graph as a table row; times in ms."""
-    ms, ratio = graph.ms, graph.inference_ratio
+def row_of(row: Row, to_float: Comparison | None) -> dict[str, Any]:
+    """One graph on one backend as a table row; times in ms."""
+    inference = row.steps["inference"]
+    ratio = None if to_float is None else to_float.ratio
     return {
-        "precision": graph.graph.precision.upper(),
-        "int8": f"{graph.graph.int8_convolutions} of {graph.graph.convolutions}",
-        "bytes": graph.bytes,
-        **{step: ms[step].p50 for step in ("preprocess", "inference", "postprocess", "total")},
-        "p90": ms["inference"].p90,
-        "p99": ms["inference"].p99,
-        "ratio": None if ratio is None else f"{ratio.p50:.2f} [{ratio.p10:.2f}, {ratio.p90:.2f}]",
+        "row": f"{row.precision.upper()}, {TITLES[row.backend]}{' (taken by backend=auto)' if row.chosen else ''}",
+        "int8": f"{row.int8_convolutions} of {row.convolutions}",
+        "bytes": row.bytes,
+        **{step: row.steps[step].at(50).ms for step in ("preprocess", "inference", "postprocess", "total")},
+        "p90": inference.at(90).ms,
+        "p99": inference.at(99).ms,
+        "ratio": None if ratio is None else f"{ratio.p50:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
+        "verdict": None if to_float is None else to_float.verdict,
+        "floor": None if row.roofline is None else row.roofline.distance,
+        "memory": None if row.memory is None else row.memory.peak_bytes / 2**20,
     }
 
 
-def write_latency(done: Benchmark, script: str) -> None:
+def write_latency(done: Report, script: str) -> None:
     """docs/results/latency.json and .md."""
     (engine,) = done.engines
+    first = done.rows[0].name
+    compared = {one.row: one for one in done.comparisons if one.reference == first}
+    same = done.quiet.same
     write_result(
         "latency",
-        title="Time a frame, FP32 beside INT8",
-        rows=[row_of(graph) for graph in engine.graphs],
+        title="Time a frame, FP32 beside INT8, on every backend",
+        rows=[row_of(row, compared.get(row.name)) for row in done.rows],
         columns=COLUMNS,
         context={
             "script": script,
             "model": f"{engine.model}, input {engine.input}, {engine.bytes:,} bytes of .edge file",
             "params": engine.compute.params,
             "macs": engine.compute.macs,
-            "dual_share_percent": round(100 * engine.dual_share, 4),
+            "dual_share_percent": round(100 * (engine.compute.macs / done.dual_macs), 4),
             "dual-branch network": f"{done.dual_macs:,} MACs, {done.dual_source}",
-            "data": done.frames,
-            "threads": done.threads,
-            "rounds": done.rounds,
-            "load average before": done.load_average,
-            "notes": ["Both graphs run in every round, in an order drawn anew; ratios are taken within a round."],
+            "data": done.protocol.frames,
+            "threads": done.conditions.threads,
+            "rounds": done.protocol.rounds[engine.name],
+            "load average before": done.conditions.before.load_average,
+            "one row against itself": None if same is None else f"{same.p50:.3f} [{same.low:.3f}, {same.high:.3f}]",
+            "quiet": done.quiet.quiet,
+            "notes": [
+                (
+                    "All rows run in every round, in an order drawn anew; ratios are taken within a round. How, and what a "
+                    "floor is: [benchmark-protocol.md](../benchmark-protocol.md)."
+                ),
+                *(f"No verdict: {reason}" for reason in done.quiet.reasons),
+            ],
         },
     )
 
@@ -79,7 +100,7 @@ def summary() -> str:
     (overhead,) = (
         row
         for row in read("runtime_overhead")["rows"]
-        if (row["reference"], row["precision"]) == ("own session", "int8")
+        if (row["backend"], row["reference"], row["precision"]) == ("onnxruntime", "own session", "int8")
     )
     start = {row["process"]: row for row in read("cold_start")["rows"]}
     bare, ours = start["bare script"], start["edgeneuro"]
@@ -123,13 +144,13 @@ def read(name: str) -> Mapping[str, Any]:
 
 def main(
     engine: Annotated[Path, typer.Argument(help="An .edge file with an INT8 graph.")],
-    rounds: Annotated[int, typer.Option(min=1, help="Times that every graph runs.")] = 500,
+    queries: Annotated[int, typer.Option(min=1, help="Times that every graph runs.")] = 1024,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     readme: Annotated[Path | None, typer.Option(help="README.md to put the summary into.")] = None,
 ) -> None:
     """Measure, write, and summarise."""
-    done = benchmark([engine], rounds=rounds, warm_up=max(20, rounds // 10), threads=threads)
-    write_latency(done, f"python -m edgeneuro.benchmarks.device {engine.name} --rounds {rounds}")
+    done = benchmark([engine], settings=Settings(queries=queries, threads=threads))
+    write_latency(done, f"python -m edgeneuro.benchmarks.device {engine.name} --queries {queries} --threads {threads}")
     if readme is not None:
         inject(readme, "device", summary())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeneuro.benchmarks.quantisation_rivals import RIVALS
+from edgeneuro.benchmarks.rivals.quantisers import RIVALS
 from edgeneuro.files import write_bytes
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeneuro.benchmarks.protocol import Ratio
+from edgeneuro.benchmarks.document import Ratio
 from edgeneuro.benchmarks.quantisation_accuracy import CLOSE, Accuracy
 from edgeneuro.benchmarks.quantisation_checks import Check
 from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, RUNTIMES, Graphs

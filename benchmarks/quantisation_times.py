@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeneuro.benchmarks.int8_floor import int8_kernels, open_kernel
-from edgeneuro.benchmarks.protocol import Floats, Quantiles, Ratio, interleave, load_average, quantiles, ratio
+from edgeneuro.benchmarks.compute.peaks import Kernel, best_peaks, open_kernels
+from edgeneuro.benchmarks.document import Ratio
+from edgeneuro.benchmarks.protocol import Floats, Quantiles, interleave, load_average, quantiles, ratio
 from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, Variant, read_variant
 from edgeneuro.runtime.backends import Backend, open_backend
 from edgeneuro.spec import Feed
@@ -69,7 +70,6 @@ def time_case(
     """Every variant that its runtime can open. budget_s: for each runtime."""
     load, timed, rounds = load_average(), list[Timed](), dict[str, int]()
     feeds = [case.test[row] for row in range(min(FRAMES, len(case.test)))]
-    kernels = int8_kernels()
     floor: Floor | None = None
     for runtime in TIMED:
         here = [variant for variant in variants if variant.runtime == runtime]
@@ -78,14 +78,18 @@ def time_case(
             if FLOAT not in runs:
                 continue
             tools = list(runs)
+            kernels: dict[str, Kernel] = {}
             if runtime == "onnxruntime":
-                runs |= {name: open_kernel(kernel, threads) for name, kernel in kernels.items()}
+                kernels = open_kernels((runtime,), threads=threads, precisions=("int8",))
+                for name, kernel in kernels.items():
+                    stack.callback(kernel.close)
+                    runs[name] = kernel.run
             rounds[runtime] = _rounds(runs, budget_s)
             times = interleave(runs, rounds=rounds[runtime], warm_up=WARM_UP, rng=np.random.default_rng(seed))
-        ms = {name: steps["ms"] for name, steps in times.items()}
+        ms = {name: steps["inference"] for name, steps in times.items()}
         timed += [_timed(name, runtime, ms) for name in tools]
         if runtime == "onnxruntime":
-            floor = _floor(case.model.compute.macs, ms, {name: kernel.macs for name, kernel in kernels.items()})
+            floor = _floor(case.model.compute.macs, ms, kernels)
     assert floor is not None, "ONNX Runtime always runs the float graph"
     return Times(timed=tuple(timed), floor=floor, rounds=rounds, threads=threads, load=load)
 
@@ -111,7 +115,7 @@ def _candidate(backend: Backend, feeds: Sequence[Feed]) -> Run:
     def run(number: int) -> Mapping[str, float]:
         started = time.perf_counter()
         backend.run(feeds[number % len(feeds)])
-        return {"ms": 1e3 * (time.perf_counter() - started)}
+        return {"inference": 1e3 * (time.perf_counter() - started)}
 
     return run
 
@@ -130,10 +134,8 @@ def _timed(tool: str, runtime: str, ms: Mapping[str, Floats]) -> Timed:
     return Timed(tool=tool, runtime=runtime, ms=quantiles(ms[tool]), to_float=ratio(ms[tool], ms[FLOAT]), to_ours=ours)
 
 
-def _floor(macs: int, ms: Mapping[str, Floats], kernels: Mapping[str, int]) -> Floor:
-    """The peak is the best kernel's median, so that it holds for the same rounds as the network's."""
-    rates = {name: count / float(np.median(ms[name])) / 1e6 for name, count in kernels.items()}
-    best = max(rates, key=rates.__getitem__)
-    floor_ms = macs / rates[best] / 1e6
+def _floor(macs: int, ms: Mapping[str, Floats], kernels: Mapping[str, Kernel]) -> Floor:
+    (peak,) = best_peaks(kernels, ms)
+    floor_ms = macs / peak.gmac_s / 1e6
     reached = float(np.median(ms[OURS])) / floor_ms if OURS in ms else None
-    return Floor(peak_gmac_s=rates[best], kernel=best, floor_ms=floor_ms, ratio=reached)
+    return Floor(peak_gmac_s=peak.gmac_s, kernel=peak.kernel, floor_ms=floor_ms, ratio=reached)

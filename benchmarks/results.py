@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from edgeneuro.files import write_bytes, write_json
-from edgeneuro.runtime.cpu import processor_name
+from edgeneuro.runtime.cpu import core_count, processor_name
 
 RESULTS = Path("docs") / "results"
 """Relative to the folder the script is started from: the root of a checkout."""
 
-LIBRARIES = ("edgeneuro", "numpy", "opencv-python-headless", "onnxruntime", "torch", "onnx", "nncf")
+LIBRARIES = ("edgeneuro", "numpy", "opencv-python-headless", "onnxruntime", "openvino", "torch", "onnx", "nncf")
 
 
 def machine() -> dict[str, Any]:
@@ -24,7 +24,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": processor_name(),
         "architecture": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": core_count(),
         "memory_gib": _memory_gib(),
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),

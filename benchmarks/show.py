@@ -1,23 +1,18 @@
-"""Evaluations and benchmarks as tables for people."""
+"""Evaluations as tables for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from edgeneuro.benchmarks.accuracy import Evaluation, LeftOut
-from edgeneuro.benchmarks.latency import CLAIMED_SHARE, DUAL_INPUT, DUAL_MODEL, Benchmark, EngineReport
+from edgeneuro.benchmarks.document import Subgroup
 from edgeneuro.benchmarks.mask_scoring import MaskGraph, MaskLevel
-from edgeneuro.benchmarks.protocol import Ratio
 from edgeneuro.benchmarks.scoring import FRAME, Level, Scores
 from edgeneuro.manifest import Interval
 from edgeneuro.metrics import MASK_METRICS, METRICS, SPECIFICITY
-from edgeneuro.models import MODELS
-
-BUSY_SHARE = 0.5
-"""Of the cores: a larger load average before the run means that others were computing."""
 
 
 def percent(interval: Interval) -> str:
@@ -41,6 +36,7 @@ def show_evaluation(done: Evaluation, console: Console) -> None:
         _show_level(level, done, console)
     for masks in done.mask_levels:
         _show_masks(masks, done, console)
+    _show_subgroups(done, console)
     for flag, frames in done.frame_flags.items():
         console.print(f"flag {flag}: {frames} of {data.frames} frames")
     for flag in done.flags:
@@ -110,71 +106,30 @@ def _add_paired(table: Table, graphs: Sequence[Scores] | Sequence[MaskGraph], me
         table.add_row(f"agreement{leaky}", *(_known(graph.agreement, "-") for graph in graphs))
 
 
+def _show_subgroups(done: Evaluation, console: Console) -> None:
+    """One table a column of the data set: every value with its frames, its groups and every graph's primary metric."""
+    first: Sequence[Subgroup] = next(iter(done.subgroups.values()), ())
+    title = MASK_METRICS[done.primary_metric] if done.mask_levels else METRICS[done.primary_metric].title
+    leaky = " (leaky protocol)" if done.protocol == "leaky" else ""
+    for column in dict.fromkeys(one.column for one in first):
+        console.print(f"by {column}: {title} of frames, %, and drops in points; 95 % intervals over groups{leaky}")
+        drops = [f"{name} drop" for name, own in done.subgroups.items() if own[0].drop_points is not None]
+        table = Table(column, "frames", "groups", *done.subgroups, *drops)
+        for heading in table.columns[1:]:
+            heading.justify = "right"
+        for at, one in enumerate(first):
+            if one.column == column:
+                table.add_row(f"{one.value}{leaky}", str(one.frames), str(one.groups), *_cells(done.subgroups, at))
+        console.print(table)
+
+
+def _cells(graphs: Mapping[str, Sequence[Subgroup]], at: int) -> list[str]:
+    """The scores of subgroup number `at` on each graph, then what each graph but the reference loses."""
+    rows = [own[at] for own in graphs.values()]
+    return [percent(row.metric) for row in rows] + [
+        points(row.drop_points) for row in rows if row.drop_points is not None
+    ]
+
+
 def _known(interval: Interval | None, otherwise: str) -> str:
     return otherwise if interval is None else percent(interval)
-
-
-def show_benchmark(done: Benchmark, console: Console) -> None:
-    """Each engine's operations, bytes and times, then the machine they hold for."""
-    for engine in done.engines:
-        _show_engine(engine, done, console)
-    here = done.machine
-    threads = "as many threads as cores" if done.threads is None else f"{done.threads} thread(s)"
-    console.print(
-        f"{here['processor']} ({here['architecture']}), {here['cores']} cores, {threads}, {here['system']}, "
-        f"Python {here['python']}, onnxruntime {here['libraries']['onnxruntime']}, {done.date}"
-    )
-    load = "unknown" if done.load_average is None else f"{done.load_average:.2f}"
-    console.print(
-        f"{done.rounds} rounds after {done.warm_up} of warm-up, all graphs in each round; {done.frames}; "
-        f"load average before: {load}"
-    )
-    if done.load_average is not None and done.load_average > BUSY_SHARE * done.machine["cores"]:
-        console.print("note: the machine was busy before the run; trust the ratios of medians, not the times")
-
-
-def _show_engine(engine: EngineReport, done: Benchmark, console: Console) -> None:
-    console.print(
-        f"{engine.name} ({engine.model}): input {engine.input}, {engine.compute.params:,} parameters, "
-        f"{engine.compute.macs:,} MACs a frame, {engine.bytes:,} bytes"
-    )
-    if engine.model in MODELS and engine.model != DUAL_MODEL:  # the claim is not about a file of the user's own
-        _show_share(engine, done, console)
-    for graph in engine.graphs:
-        counted = f"{graph.graph.int8_convolutions} of {graph.graph.convolutions} convolutions in INT8"
-        console.print(f"{graph.graph.precision} ({graph.graph.backend}): {graph.bytes:,} bytes, {counted}")
-    table = Table("ms a frame", "step", "p50", "p90", "p99")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for graph in engine.graphs:
-        for i, (step, times) in enumerate(graph.ms.items()):
-            name = graph.graph.precision if i == 0 else ""
-            table.add_row(name, step, f"{times.p50:.3f}", f"{times.p90:.3f}", f"{times.p99:.3f}")
-    console.print(table)
-    for graph in engine.graphs:
-        if graph.inference_ratio is not None and graph.total_ratio is not None:
-            console.print(
-                f"{graph.graph.precision} / fp32, same rounds: inference {_ratio(graph.inference_ratio)}, "
-                f"total {_ratio(graph.total_ratio)} (median [p10, p90]; below 1 is faster)"
-            )
-    for text in (*(f"flag {flag}" for flag in engine.flags), *(f"note: {note}" for note in engine.notes)):
-        console.print(text)
-
-
-def _show_share(engine: EngineReport, done: Benchmark, console: Console) -> None:
-    console.print(
-        f"{engine.compute.macs / 1e6:,.2f} M MACs are {100 * engine.dual_share:.4f} % of the dual-branch network's "
-        f"{done.dual_macs / 1e6:,.1f} M ({done.dual_source}); Tan et al. 2024 claim {100 * CLAIMED_SHARE:g} %"
-    )
-    dual_size = next((_size(other.input) for other in done.engines if other.model == DUAL_MODEL), DUAL_INPUT)
-    if _size(engine.input) != dual_size:
-        console.print(f"note: not like for like, the dual-branch network's count is for {dual_size} px")
-
-
-def _size(shape: str) -> str:
-    """ "224 x 224" of "1 x 224 x 224"."""
-    return shape.partition(" x ")[2]
-
-
-def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.p50:.2f} [{ratio.p10:.2f}, {ratio.p90:.2f}]"

@@ -6,19 +6,13 @@ same. What differs is named, and the entry is replaced. Nothing is executed and 
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from edgeneuro.errors import InputError, OutputError
-from edgeneuro.files import write_json
-from edgeneuro.records import from_json, to_json
+from edgeneuro.cache import entry_path, read_entry, write_entry
 from edgeneuro.spec import Feed
 
 REVISION = 1
@@ -64,19 +58,6 @@ class Found:
     stale: str = ""
 
 
-def cache_folder() -> Path:
-    """$EDGENEURO_CACHE, else edgeneuro's folder where the platform keeps caches ($XDG_CACHE_HOME, ~/.cache,
-    ~/Library/Caches, %LOCALAPPDATA%)."""
-    if "EDGENEURO_CACHE" in os.environ:
-        return Path(os.environ["EDGENEURO_CACHE"])
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "edgeneuro" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "edgeneuro"
-    told = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(told) if Path(told).is_absolute() else Path.home() / ".cache") / "edgeneuro"
-
-
 def identity(feeds: Sequence[Feed]) -> str:
     """SHA-256 over names, shapes, types and values of all inputs, whatever the order of the frames."""
     digests = sorted(_digest(feed) for feed in feeds)
@@ -85,13 +66,9 @@ def identity(feeds: Sequence[Feed]) -> str:
 
 def load(name: str, key: CacheKey, folder: Path | None = None) -> Found:
     """The entry of the network `name` for key.method, if it was made from exactly what `key` says."""
-    path = _path(name, key.method, folder)
-    try:
-        entry = from_json(_Entry, json.loads(path.read_bytes()), path.name)
-    except FileNotFoundError:
-        return Found()
-    except (OSError, ValueError, InputError) as error:
-        return Found(stale=f"the cached result cannot be read ({error})")
+    entry, unreadable = read_entry(_Entry, _path(name, key.method, folder))
+    if entry is None:
+        return Found(stale=unreadable)
     differing = [field for field in _DIFFERENCES if getattr(entry.key, field) != getattr(key, field)]
     if differing:
         return Found(
@@ -102,21 +79,11 @@ def load(name: str, key: CacheKey, folder: Path | None = None) -> Found:
 
 def store(name: str, key: CacheKey, value: Any, folder: Path | None = None) -> str:
     """Keep a JSON `value`, in place of what was there. Returns "", or why it could not be kept: no cache is no error."""
-    path = _path(name, key.method, folder)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        write_json(path, to_json(_Entry(key=key, value=value)))
-    except (OSError, OutputError) as error:
-        return f"nothing is cached ({error})"
-    return ""
+    return write_entry(_path(name, key.method, folder), _Entry(key=key, value=value))
 
 
 def _path(name: str, method: str, folder: Path | None) -> Path:
-    """A readable file name, with a hash where letters were left out of it."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:60]
-    tail = "" if plain == name else "-" + sha256(name.encode(errors="surrogateescape")).hexdigest()[:12]
-    return (folder or cache_folder()) / "ranges" / f"{plain}{tail}.{method}.json"
+    return entry_path("ranges", name, method, folder)
 
 
 def _digest(feed: Feed) -> bytes:

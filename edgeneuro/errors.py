@@ -9,12 +9,14 @@
     │   ├── ModelFileError    an ONNX file
     │   ├── BundleError       an .edge file that cannot be read
     │   ├── BackendError      an execution library that is missing or refuses a graph
+    │   ├── SensorError       a sensor that does not answer, or too coarsely
     │   └── OutputError       an output that exists, or cannot be written
     ├── UsageError            exit 2: options that contradict each other
     └── PromiseError          exit 3: readable, but a promise fails
         ├── IntegrityError    a hash or the canonical form of a bundle
         ├── SelfTestError     golden outputs not reproduced
-        └── GateError         accuracy outside the margin that was asked for, or not known to be inside
+        ├── GateError         accuracy outside the margin that was asked for, or not known to be inside
+        └── RegressionError   a benchmark that is worse than its baseline
 
 Every message says which thing, what came, what was expected and what to try.
 """
@@ -63,6 +65,10 @@ class BackendError(InputError):
     """An execution library that is missing, or refuses a graph."""
 
 
+class SensorError(InputError):
+    """A sensor that does not answer, or too coarsely for what is measured."""
+
+
 class OutputError(InputError):
     """An output that already exists, or cannot be written."""
 
@@ -78,6 +84,11 @@ class PromiseError(EdgeNeuroError):
 
     exit_code = 3
 
+    def __init__(self, message: str, record: Mapping[str, Any] | None = None) -> None:
+        """record: what was found, as JSON values, for programs; empty where the message says it all."""
+        super().__init__(message)
+        self.record = dict(record or {})
+
 
 class IntegrityError(PromiseError):
     """A bundle whose bytes differ from what its manifest promises."""
@@ -88,9 +99,8 @@ class SelfTestError(PromiseError):
 
 
 class GateError(PromiseError):
-    """An engine outside the margin of accuracy that was asked for, or not known to be inside."""
+    """An engine outside the margin of accuracy that was asked for, or not known to be inside. record: edgeneuro.manifest.Gate."""
 
-    def __init__(self, message: str, record: Mapping[str, Any] | None = None) -> None:
-        """record: edgeneuro.manifest.Gate as JSON values, for programs."""
-        super().__init__(message)
-        self.record = dict(record or {})
+
+class RegressionError(PromiseError):
+    """A benchmark that is worse than its baseline. record: edgeneuro.benchmarks.measure.against.Regressions."""

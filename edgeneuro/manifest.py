@@ -188,12 +188,33 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """What one node of the float graph (model.onnx) costs a frame, whatever it is run in.
+
+    operator: of ONNX. params: learnable numbers, those shared with an earlier layer left out. macs: multiply-accumulates,
+    0 where values are only moved, compared or added. weight_elements: of the constants it reads. input_elements,
+    output_elements: of the tensors it reads, constants apart, and writes.
+    """
+
+    name: str
+    operator: str
+    params: int
+    macs: int
+    weight_elements: int
+    input_elements: int
+    output_elements: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compute:
     """Of the float network: parameters with batch normalisation, multiply-accumulates a frame (convolutions and
-    fully connected layers only)."""
+    fully connected layers only). layers: in graph order, empty in bundles built before they were counted; their macs add
+    up to `macs`. Their params may be fewer than `params`: of the 2 c of a batch normalisation that was folded into
+    the layer before it, c are left as biases."""
 
     params: int
     macs: int
+    layers: tuple[LayerCost, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,9 +47,9 @@ class TensorSpec:
 
     def check(self, value: Array) -> None:
         """Raise ShapeError unless `value` has this shape and element type."""
-        fits = value.ndim == len(self.shape) and all(
-            want in (-1, have) for want, have in zip(self.shape, value.shape, strict=True)
-        )
+        fits = value.ndim == len(self.shape)
+        for want, have in zip(self.shape, value.shape, strict=False):  # of every frame: a generator costs twice as much
+            fits = fits and (want == have or want == -1)
         if not fits:
             wanted = ", ".join(
                 axis if size == -1 else f"{axis} {size}" for axis, size in zip(self.axes, self.shape, strict=True)

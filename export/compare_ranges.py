@@ -6,7 +6,7 @@ every machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -149,6 +149,10 @@ class _Recorder:
         """As the backend's."""
         self._runs.append(self._backend.run(feeds))
         return self._runs[-1]
+
+    def run_many(self, feeds: Iterable[Feed]) -> Iterator[dict[str, Array]]:
+        """As the backend's, one after the other."""
+        return map(self.run, feeds)
 
     def stacked(self) -> dict[str, Array]:
         """Output name -> (frame, ...)."""

@@ -12,7 +12,7 @@ import onnx
 import torch
 
 from edgeneuro.errors import ModelFileError
-from edgeneuro.export.compute import multiply_accumulates, parameters
+from edgeneuro.export.compute import compute_of, parameters
 from edgeneuro.export.onnx_file import IR_VERSION, OPSET
 from edgeneuro.export.rewrite import use_global_average_pool
 from edgeneuro.manifest import Compute
@@ -55,7 +55,7 @@ def export_onnx(network: torch.nn.Module, *, channels: int, height: int, width: 
     folded: onnx.ModelProto = program.model_proto
     use_global_average_pool(folded)
     _stamp(folded)
-    return folded, Compute(params=parameters(whole), macs=multiply_accumulates(folded))
+    return folded, compute_of(folded, params=parameters(whole))
 
 
 def largest_difference(network: torch.nn.Module, model: onnx.ModelProto, frames: Float32) -> float:

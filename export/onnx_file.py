@@ -12,7 +12,7 @@ import onnx
 from onnx import helper, inliner, numpy_helper, version_converter
 
 from edgeneuro.errors import BackendError, ModelFileError
-from edgeneuro.export.compute import multiply_accumulates, parameters
+from edgeneuro.export.compute import compute_of, parameters
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
 from edgeneuro.export.lint.strip import make_room
 from edgeneuro.export.load import load_onnx
@@ -84,7 +84,7 @@ def read_onnx(path: Path, options: FileOptions = NOTHING_SAID) -> OnnxFile:
     make_room(model.graph)
     return OnnxFile(
         graph=model,
-        compute=Compute(params=count, macs=multiply_accumulates(model)),
+        compute=compute_of(model, params=count),
         task=task,
         preprocess=inputs.preprocess,
         notes=(*inputs.notes, *changed),

@@ -70,6 +70,23 @@ class Outcomes:
         """(unit,) class numbers of labelled frames."""
         return np.array([sample.target for sample in self.samples], np.int64)
 
+    def subset(self, rows: Sequence[int]) -> Outcomes:
+        """Only these units, by number."""
+        taken = list(rows)
+
+        def of(tables: Mapping[str, Floats]) -> dict[str, Floats]:
+            return {path: table[taken] for path, table in tables.items()}
+
+        return replace(
+            self,
+            samples=tuple(self.samples[row] for row in taken),
+            agreement=of(self.agreement),
+            probabilities=of(self.probabilities),
+            dice=of(self.dice),
+            iou=of(self.iou),
+            present=None if self.present is None else self.present[taken],
+        )
+
     def by(self, column: str) -> Outcomes:
         """Frames put together: one value of `column` ("group" for the group itself) within one group is one unit, with
         the mean of its frames' probabilities, or of their scores. Raises DataError for an unknown column, or for a
@@ -122,6 +139,12 @@ class Collector:
             if truth is not None:
                 own = resized(found["mask"], truth.shape)
                 self._masks[path].append(mask_scores(truth, own, len(self._classes)))
+
+    def leave_out(self, graph: str) -> None:
+        """Forget a graph, not the reference, that could not answer every frame."""
+        self._graphs = tuple(path for path in self._graphs if path != graph)
+        for table in (self._probabilities, self._agreement, self._masks):
+            table.pop(graph)
 
     def outcomes(self) -> Outcomes:
         """Of all frames added so far, at least one."""
@@ -200,8 +223,12 @@ class Baseline:
 
 def answer(backend: Backend, feed: Feed, task: Task) -> Answer:
     """One frame, as on the device. Raises BackendError."""
-    outputs = backend.run(feed)
-    first = outputs[backend.outputs[0].name]
+    return answer_of(backend.run(feed), backend.outputs[0].name, task)
+
+
+def answer_of(outputs: Mapping[str, Array], name: str, task: Task) -> Answer:
+    """What `outputs`, of one frame, say. name: of the first output. Raises BackendError for NaN or infinite logits."""
+    first = outputs[name]
     if task == "classification":
         return {"probabilities": softmax(first)[0].astype(np.float64)}
     if task == "segmentation":

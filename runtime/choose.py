@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgeneuro.errors import BundleError
 from edgeneuro.manifest import Graph, Manifest, Precision
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, is_installed
+from edgeneuro.runtime.backends import BACKENDS, REMEDIES, check_known, is_installed
 from edgeneuro.runtime.cpu import cpu_features
 
 log = logging.getLogger("edgeneuro")
@@ -29,51 +30,75 @@ def choose_graph(
     """The first graph of the asked precision whose needs this machine meets, else a stand-in, with flags that say so.
 
     precision: None takes the manifest's own. where: name of the bundle for messages. backend: None prefers
-    ONNX Runtime, then what is installed. features: of the processor, None asks this one. Stand-ins: on processors the
-    INT8 graph for "mixed" and the float graph for "fp16" ("fp16_runs_as_fp32"); the float graph where a graph needs
-    what this machine does not show ("int8_needs_vnni").
-    Raises BundleError: no such precision or backend in this bundle, or nothing in it that runs here.
+    ONNX Runtime, then what is installed; a name takes what that one runs, the float graph included. features: of the
+    processor, None asks this one. Stand-ins: on processors the INT8 graph for "mixed" and the float graph for "fp16"
+    ("fp16_runs_as_fp32"); the float graph where a graph needs what this machine does not show ("int8_needs_vnni").
+    Raises BundleError: no such precision for the backend in this bundle, or nothing in it that runs here; BackendError: no
+    such backend.
     """
+    if backend is not None:
+        check_known(backend)
     offered = cpu_features() if features is None else features
     graphs = _graphs_for(manifest, backend)
-    wanted, flags = _on_processors(manifest, manifest.precision if precision is None else precision, graphs, where)
+    wanted, flags = wanted_precision(manifest, precision, graphs, where)
     candidates = [graph for graph in graphs if graph.precision == wanted]
     if not candidates:
-        there = sorted({f"{graph.precision} ({graph.backend})" for graph in manifest.graphs})
-        raise BundleError(
-            f"{where}: has no {wanted} graph for {backend or ', '.join(BACKENDS)}; it holds {', '.join(there)}; "
-            "ask for one of these with --precision, or build the engine again"
-        )
-    needs = {graph.path: _unmet(graph, offered, asked=backend is not None) for graph in candidates}
+        raise none_of(manifest, wanted, backend or ", ".join(BACKENDS), where)
+    needs = {graph.path: unmet(graph, offered, asked=backend is not None) for graph in candidates}
     for graph in candidates:
         if not needs[graph.path]:
             return graph, flags
     missing = needs[candidates[0].path]
     for graph in graphs:
-        if graph.precision == "fp32" and not _unmet(graph, offered, asked=backend is not None):
+        if graph.precision == "fp32" and not unmet(graph, offered, asked=backend is not None):
             log.warning(
-                "%s: its %s graph needs %s; running %s in fp32 instead", where, wanted, _in_words(missing), graph.path
+                "%s: its %s graph needs %s; running %s in fp32 instead", where, wanted, in_words(missing), graph.path
             )
             return graph, (*flags, f"{wanted}_needs_{missing}")
     raise BundleError(
-        f"{where}: its {wanted} graph needs {_in_words(missing)}, and it holds no fp32 graph for this machine; "
+        f"{where}: its {wanted} graph needs {in_words(missing)}, and it holds no fp32 graph for this machine; "
         "build the engine again"
     )
 
 
+def graphs_on(manifest: Manifest, backend: str) -> list[Graph]:
+    """What `backend` runs of this bundle, in its order: its own graphs, and the float graph, which any backend reads."""
+    return [
+        graph if graph.backend == backend else replace(graph, backend=backend)
+        for graph in manifest.graphs
+        if graph.backend == backend or _portable(graph)
+    ]
+
+
+def _portable(graph: Graph) -> bool:
+    return graph.backend == DEFAULT_BACKEND and graph.precision == "fp32" and not graph.requires
+
+
 def _graphs_for(manifest: Manifest, backend: str | None) -> list[Graph]:
-    """Those of `backend`, or of all that are known here, the default one's first."""
-    known = [graph for graph in manifest.graphs if graph.backend in (BACKENDS if backend is None else (backend,))]
+    """What `backend` runs, or what was built for any that is known here, the default one's first."""
+    if backend is not None:
+        return graphs_on(manifest, backend)
+    known = [graph for graph in manifest.graphs if graph.backend in BACKENDS]
     return sorted(known, key=lambda graph: graph.backend != DEFAULT_BACKEND)
 
 
-def _on_processors(
-    manifest: Manifest, wanted: Precision, graphs: list[Graph], where: str
+def none_of(manifest: Manifest, wanted: Precision, backends: str, where: str) -> BundleError:
+    """That the bundle has no graph of this precision for `backends`."""
+    there = sorted({f"{graph.precision} ({graph.backend})" for graph in manifest.graphs})
+    return BundleError(
+        f"{where}: has no {wanted} graph for {backends}; it holds {', '.join(there)}; "
+        "ask for one of these with --precision, or build the engine again"
+    )
+
+
+def wanted_precision(
+    manifest: Manifest, asked: Precision | None, graphs: Sequence[Graph], where: str
 ) -> tuple[Precision, tuple[str, ...]]:
-    """The precision to look for, and a flag where it is not the one asked for.
+    """The precision to look for among `graphs`, and a flag where it is not the one asked for.
 
     A bundle that was not built for the asked precision has none to stand in for: that is refused later.
     """
+    wanted = manifest.precision if asked is None else asked
     instead = _ON_PROCESSORS.get(wanted)
     built = manifest.precision == wanted or any(graph.precision == wanted for graph in manifest.graphs)
     if instead is None or not built or any(graph.precision == wanted for graph in graphs):
@@ -82,7 +107,7 @@ def _on_processors(
     return instead, (f"{wanted}_runs_as_{instead}",)
 
 
-def _unmet(graph: Graph, offered: frozenset[str], *, asked: bool) -> str:
+def unmet(graph: Graph, offered: frozenset[str], *, asked: bool) -> str:
     """The first thing this graph needs and does not find here, "" where it finds all.
 
     asked: the user named the backend, so a missing library is for opening it to report.
@@ -93,7 +118,8 @@ def _unmet(graph: Graph, offered: frozenset[str], *, asked: bool) -> str:
     return graph.backend
 
 
-def _in_words(need: str) -> str:
+def in_words(need: str) -> str:
+    """What `unmet` found, with the remedy."""
     if need in BACKENDS:
         return f"{need}, which is not installed ({REMEDIES[need]})"
     return f"a processor with {need}, which this one does not show"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,13 @@ def features_in(cpuinfo: str) -> frozenset[str]:
         if key.strip().lower() in ("flags", "features"):
             return frozenset(_FLAGS[flag] for flag in value.split() if flag in _FLAGS)
     return frozenset()
+
+
+def core_count() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def processor_name() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -12,16 +12,18 @@ from typing import final
 
 import numpy as np
 
-from edgeneuro.errors import BundleError, ShapeError, UsageError
+from edgeneuro.errors import ShapeError, UsageError
 from edgeneuro.feeds import make_feed
 from edgeneuro.manifest import Graph, Manifest, Precision
 from edgeneuro.preprocess import frame_depth
-from edgeneuro.runtime.backends import Backend, open_backend
-from edgeneuro.runtime.bundle import read_bundle
+from edgeneuro.runtime.auto import AUTO, Choice, choose_for, chosen_graph
+from edgeneuro.runtime.backends import Backend
+from edgeneuro.runtime.bundle import Bundle, read_bundle
 from edgeneuro.runtime.choose import choose_graph
 from edgeneuro.runtime.golden import check_golden
+from edgeneuro.runtime.open_graph import open_graph
 from edgeneuro.runtime.postprocess import Prediction, Result, postprocess
-from edgeneuro.spec import Array, Feed, Item, TensorSpec
+from edgeneuro.spec import Array, Feed, Item
 
 log = logging.getLogger("edgeneuro")
 
@@ -32,11 +34,12 @@ class Engine:
     """Call it with a frame, or with arrays where the network takes no image. Made by `open_engine`; a context manager
     that closes its backend.
 
-    graph: the one of manifest.graphs in use. flags: hold for every frame. self_test_difference: the largest found, as
-    `check_golden` counts it, None where the test was not asked for. start_ms: "verify", "load", "self_test",
-    milliseconds of wall time.
+    graph: the one of manifest.graphs in use; its backend is the one that runs it. flags: hold for every frame. choice: why
+    this one, where `backend="auto"` was asked for. self_test_difference: the largest found, as `check_golden` counts
+    it, None where the test was not asked for. start_ms: "verify", "choose", "load", "self_test", milliseconds of wall
+    time.
 
-    Threads: calls share no state here, and ONNX Runtime allows them to overlap, so one engine may serve several
+    Threads: calls share no state here, and the backends allow them to overlap, so one engine may serve several
     threads; `close` may not overlap a call.
     """
 
@@ -44,6 +47,7 @@ class Engine:
     graph: Graph
     flags: tuple[str, ...]
     backend: Backend
+    choice: Choice | None = None
     self_test_difference: float | None = None
     start_ms: Mapping[str, float] = field(default_factory=dict)
 
@@ -56,11 +60,24 @@ class Engine:
 
         Raises ShapeError, BackendError.
         """
+        self._check(feed)
+        return self.backend.run(feed)
+
+    def infer_many(self, feeds: Iterable[Feed]) -> Iterator[dict[str, Array]]:
+        """What `infer` gives for each of `feeds`, in their order, while as many are computed as the engine has streams.
+
+        At most that many feeds are taken ahead of the results, so a camera is not drained; the arrays of a feed must stay
+        as they are until its result has come. Raises ShapeError, BackendError in the place of the frame that failed.
+        """
+        return self.backend.run_many(self._check(feed) for feed in feeds)
+
+    def _check(self, feed: Feed) -> Feed:
+        """`feed`, if it is one."""
         for spec in self.manifest.inputs:
             if spec.name not in feed:
                 raise ShapeError(f"tensor {spec.name!r}: is missing among {', '.join(feed) or 'none'}")
             spec.check(feed[spec.name])
-        return self.backend.run(feed)
+        return feed
 
     def __call__(self, item: Item) -> Result:
         """item: one frame, (height, width) grey or (height, width, 3) RGB; or arrays by input name, or the one array of
@@ -115,33 +132,42 @@ class Engine:
 
 
 def open_engine(
-    path: str | Path, *, precision: Precision | None = None, threads: int | None = None, self_test: bool = True
+    path: str | Path,
+    *,
+    precision: Precision | None = None,
+    backend: str | None = None,
+    threads: int | None = None,
+    streams: int = 1,
+    self_test: bool = True,
 ) -> Engine:
     """Verify the .edge file `path`, load the graph that fits this machine and check it against the golden outputs.
 
-    precision: None takes the one the bundle was built for. threads: for one operator, None leaves it to the backend.
+    precision: None takes the one the bundle was built for. backend: None prefers ONNX Runtime, a name takes that one,
+    "auto" the fastest of those installed, measured once for each device and bundle. threads: to compute with, None
+    leaves it to the backend. streams: frames that `infer_many` computes at the same time.
     Raises BundleError (unreadable, or no graph for this machine), IntegrityError (altered), BackendError,
     SelfTestError (the golden outputs are not reproduced here).
     """
     start = perf_counter()
     bundle = read_bundle(Path(path))
     verified = perf_counter()
-    graph, flags = choose_graph(bundle.manifest, precision, str(path))
+    graph, flags, choice = _choose(bundle, str(path), precision, backend, threads, streams)
+    chosen = perf_counter()
     if bundle.manifest.trained_on is not None and bundle.manifest.trained_on.simulated:
         flags = ("simulated_training", *flags)
         log.warning("%s: was trained on simulated data; its results say nothing about people", path)
-    backend = open_backend(graph.backend, bundle.members[graph.path], threads=threads)
+    opened = open_graph(bundle, graph, str(path), threads=threads, streams=streams)
     try:
-        check_interface(bundle.manifest, graph, backend, str(path))
         loaded = perf_counter()
-        difference = check_golden(bundle, graph, backend) if self_test else None
+        difference = check_golden(bundle, graph, opened) if self_test else None
     except BaseException:
-        backend.close()
+        opened.close()
         raise
     tested = perf_counter()
     start_ms = {
         "verify": 1e3 * (verified - start),
-        "load": 1e3 * (loaded - verified),
+        "choose": 1e3 * (chosen - verified),
+        "load": 1e3 * (loaded - chosen),
         "self_test": 1e3 * (tested - loaded),
     }
     log.info(
@@ -155,41 +181,19 @@ def open_engine(
         manifest=bundle.manifest,
         graph=graph,
         flags=flags,
-        backend=backend,
+        backend=opened,
+        choice=choice,
         self_test_difference=difference,
         start_ms=start_ms,
     )
 
 
-def check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: str) -> None:
-    """The graph takes and gives what the manifest says. where: the bundle, for messages. Raises BundleError."""
-    for what, promised, found in (
-        ("inputs", manifest.inputs, backend.inputs),
-        ("outputs", manifest.outputs, backend.outputs),
-    ):
-        names, offered = [spec.name for spec in promised], [spec.name for spec in found]
-        if names != offered:
-            raise BundleError(
-                f"{where}: {graph.path} has {what} {', '.join(offered)}, the manifest says {', '.join(names)}; "
-                "build the engine again"
-            )
-    image = manifest.preprocess
-    if image is not None:
-        _check_shapes(where, "inputs", manifest.inputs, (image.channels, image.height, image.width))
-    if manifest.task == "classification":
-        _check_shapes(where, "first output", manifest.outputs[:1], (len(manifest.classes),))
-    if manifest.task == "segmentation":
-        channels = manifest.outputs[0].shape[1:2]
-        known = channels == (1,) and len(manifest.classes) == 2
-        _check_shapes(where, "first output", manifest.outputs[:1], (1 if known else len(manifest.classes), None, None))
-
-
-def _check_shapes(where: str, what: str, specs: Sequence[TensorSpec], expected: tuple[int | None, ...]) -> None:
-    """Shapes without the batch axis; None fits any size."""
-    shapes = [spec.shape[1:] for spec in specs]
-    fits = len(shapes) == 1 and len(shapes[0]) == len(expected)
-    if not fits or not all(want in (None, have) for want, have in zip(expected, shapes[0], strict=True)):
-        raise BundleError(
-            f"{where}: {what} of shape {shapes} a frame, preprocessing and classes ask for {[expected]}; "
-            "build the engine again"
-        )
+def _choose(
+    bundle: Bundle, where: str, precision: Precision | None, backend: str | None, threads: int | None, streams: int
+) -> tuple[Graph, tuple[str, ...], Choice | None]:
+    """The graph to run, flags that say what is unusual about it, and what was measured, if it was."""
+    if backend != AUTO:
+        return (*choose_graph(bundle.manifest, precision, where, backend=backend), None)
+    choice = choose_for(bundle, where, precision=precision, threads=threads, streams=streams)
+    log.info("%s: %s", where, choice.reason)
+    return chosen_graph(bundle.manifest, choice), choice.flags, choice

@@ -11,7 +11,7 @@ from edgeneuro.errors import BundleError, SelfTestError
 from edgeneuro.manifest import Graph
 from edgeneuro.runtime.backends import Backend
 from edgeneuro.runtime.bundle import GOLDEN, Bundle
-from edgeneuro.spec import Array, TensorSpec
+from edgeneuro.spec import Array, Feed, TensorSpec
 
 
 def input_member(name: str) -> str:
@@ -40,19 +40,31 @@ def check_golden(bundle: Bundle, graph: Graph, backend: Backend) -> float:
     inputs, outputs = bundle.manifest.inputs, bundle.manifest.outputs
     golden = _read_golden(bundle, graph)
     worst = 0.0
-    for number in range(len(golden[input_member(inputs[0].name)])):
-        results = backend.run({spec.name: np.asarray(golden[input_member(spec.name)][number]) for spec in inputs})
+    for number, feed in enumerate(_feeds(inputs, golden)):
+        results = backend.run(feed)
         for spec in outputs:
             expected = golden[output_member(graph.path, spec.name)]
             difference = _difference(results[spec.name], np.asarray(expected[number]), magnitude(expected))
             if not difference <= graph.tolerance:  # also true for NaN
                 raise SelfTestError(
                     f"{graph.path}: output {spec.name!r} differs from its golden value by {difference:.3g} of the "
-                    f"largest on this machine, allowed {graph.tolerance:.3g}; try --precision fp32, another "
-                    "onnxruntime, or build the engine again for this processor"
+                    f"largest on {graph.backend} here, allowed {graph.tolerance:.3g}; try --precision fp32, another "
+                    f"{graph.backend}, or build the engine again for this processor"
                 )
             worst = max(worst, difference)
     return worst
+
+
+def golden_feeds(bundle: Bundle, graph: Graph) -> list[Feed]:
+    """The golden inputs, one feed each. Raises BundleError when golden.npz does not hold what it should."""
+    return _feeds(bundle.manifest.inputs, _read_golden(bundle, graph))
+
+
+def _feeds(inputs: Sequence[TensorSpec], golden: Mapping[str, Array]) -> list[Feed]:
+    count = len(golden[input_member(inputs[0].name)])
+    return [
+        {spec.name: np.asarray(golden[input_member(spec.name)][number]) for spec in inputs} for number in range(count)
+    ]
 
 
 def _difference(got: Array, expected: Array, largest: float) -> float:

@@ -25,7 +25,7 @@ _GRAPH = 7  # of ModelProto
 _NODE = 1  # of GraphProto
 _INPUT, _OUTPUT = 11, 12  # of GraphProto
 _VALUE_NAME = 1  # of ValueInfoProto
-_NODE_INPUT, _NODE_NAME, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 3, 4, 5, 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 3, 4, 5, 7
 _ATTRIBUTE_NAME = 1
 _MAX_DEPTH = 100  # protobuf's own limit of nesting
 
@@ -42,6 +42,7 @@ class WireNode:
     name: str
     operator: str
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     attributes: tuple[str, ...]
 
 
@@ -52,6 +53,7 @@ def standard_nodes(model: bytes) -> list[WireNode]:
             name="".join(_texts(node, _NODE_NAME)),
             operator="".join(_texts(node, _NODE_OPERATOR)),
             inputs=tuple(_texts(node, _NODE_INPUT)),
+            outputs=tuple(_texts(node, _NODE_OUTPUT)),
             attributes=tuple(name for item in _of(node, _NODE_ATTRIBUTE) for name in _texts(item, _ATTRIBUTE_NAME)),
         )
         for graph in _of(memoryview(model), _GRAPH)

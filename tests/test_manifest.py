@@ -14,9 +14,9 @@ import pytest
 from edgeneuro.data.split import Split
 from edgeneuro.errors import BundleError
 from edgeneuro.files import canonical_json
-from edgeneuro.manifest import SCHEMA, Accuracy, ClassDrop, Curves, Gate, Interval, Judgement, Manifest
+from edgeneuro.manifest import SCHEMA, Accuracy, ClassDrop, Compute, Curves, Gate, Interval, Judgement, Manifest
 from edgeneuro.preprocess import Preprocess
-from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_manifest
+from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_layer, tiny_manifest
 
 DESCRIBED = json.loads((Path(__file__).parents[1] / "docs" / "schemas" / "manifest.schema.json").read_text("utf-8"))
 
@@ -62,6 +62,7 @@ FULL = tiny_manifest(
         kept_float={"conv": "sensitivity rank 1 of 2"},
         history=("0 layers back in float: does not hold",),
     ),
+    compute=Compute(params=6, macs=3, layers=(tiny_layer(),)),
     notes=("µ is not ASCII",),
     files={"model.onnx": "0" * 64},
 )
@@ -79,6 +80,12 @@ def test_a_manifest_survives_its_file(manifest: Manifest) -> None:
     data = manifest.to_bytes()
     assert Manifest.from_bytes(data) == manifest
     assert Manifest.from_bytes(data).to_bytes() == data
+
+
+def test_a_manifest_from_before_layers_were_counted_is_read() -> None:
+    data = edited(lambda value: value["compute"].pop("layers"))
+    assert Manifest.from_bytes(data) == replace(FULL, compute=Compute(params=6, macs=3))
+    jsonschema.Draft202012Validator(DESCRIBED).validate(json.loads(data))
 
 
 def test_another_manifest_has_other_bytes() -> None:

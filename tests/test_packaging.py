@@ -56,7 +56,7 @@ def test_the_table_of_models_needs_no_torch() -> None:
 
 
 def test_measuring_needs_the_base_install_only() -> None:
-    assert not imported_by("edgeneuro.benchmarks.latency", "edgeneuro.benchmarks.accuracy") & set(HEAVY)
+    assert not imported_by("edgeneuro.benchmarks.measure.run", "edgeneuro.benchmarks.accuracy") & set(HEAVY)
 
 
 def test_every_command_of_the_table_explains_itself_with_an_example() -> None:

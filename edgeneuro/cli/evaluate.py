@@ -24,6 +24,14 @@ def command(
         str | None,
         typer.Option(help="Column that puts frames together into exams, e.g. video_id, or group.", metavar="NAME"),
     ] = None,
+    subgroup: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column by which frames are told apart, e.g. sex; may be given again.  [default: those the data names]",
+            metavar="NAME",
+        ),
+    ] = None,
+    no_subgroups: Annotated[bool, typer.Option("--no-subgroups", help="Only the whole.")] = False,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the resamples behind the intervals.")] = 0,
@@ -35,10 +43,12 @@ def command(
 
     Groups that training, validation or calibration used are left out and counted. An .edge file is measured in
     every precision it holds, paired frame by frame. Classifiers: accuracy, recall of every class, area under the ROC
-    curve, sensitivity at 90 % specificity, calibration error. Segmentations: Dice and IoU.
+    curve, sensitivity at 90 % specificity, calibration error. Segmentations: Dice and IoU. Where the data say more of
+    a frame (scanner, sex, age), the primary metric is also given by subgroup.
 
     \b
     edgeneuro evaluate lung.edge --data us_lung_pocus --by video_id
+    edgeneuro evaluate skin.edge --data skin_ham10000 --subgroup age --subgroup sex
     edgeneuro evaluate runs/lung --data us_lung_pocus --json
     """
     from edgeneuro.benchmarks.accuracy import evaluate
@@ -46,10 +56,14 @@ def command(
     from edgeneuro.benchmarks.show import show_evaluation
     from edgeneuro.cli.options import err, out, print_json, tracked
     from edgeneuro.data import open_data
+    from edgeneuro.errors import UsageError
 
+    if subgroup and no_subgroups:
+        raise UsageError("--no-subgroups: contradicts --subgroup; give one of them")
+    columns = () if no_subgroups else subgroup or None
     with open_predictor(model, threads=threads) as predictor:
         dataset = open_data(data, label_column=label_column, group_column=group_column)
-        done = evaluate(predictor, dataset, by=by, seed=seed, track=tracked("frames", quiet=quiet))
+        done = evaluate(predictor, dataset, by=by, subgroups=columns, seed=seed, track=tracked("frames", quiet=quiet))
     if as_json:
         print_json(done.document())
         for note in () if quiet else done.notes:

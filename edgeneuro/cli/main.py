@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build-engine": ("edgeneuro.cli.build_engine:command", "Make an .edge file: the main job."),
     "run": ("edgeneuro.cli.run:command", "Run an .edge file on images or arrays."),
     "benchmark": ("edgeneuro.cli.benchmark:command", "Measure compute, size, latency and accuracy of engines."),
+    "report": ("edgeneuro.cli.report:command", "Make a page of measurements, of one or several devices."),
     "inspect": ("edgeneuro.cli.inspect:command", "Show what an .edge file is and promises."),
     "calibrate": ("edgeneuro.cli.calibrate:command", "Find INT8 ranges, and compare the ways to find them."),
     "lint": ("edgeneuro.cli.lint:command", "Check a quantised .onnx file against the rules of each target."),
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, (_, line) in COMMANDS.items():
         app.command(name, help=line)(_listed)
     try:
-        typer.main.get_command(app)(list(arguments), prog_name="edgeneuro")
+        typer.main.get_command(app)(list(arguments), prog_name="edgeneuro", obj=list(arguments))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException as error:  # noqa: BLE001  (the last place that can turn it into an exit code)

@@ -33,11 +33,26 @@ class PrecisionName(str, Enum):
     int8 = "int8"
 
 
+class BackendName(str, Enum):
+    """edgeneuro.runtime.backends.BACKENDS for the command line, without importing them, and "auto"."""
+
+    auto = "auto"
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads to compute with.", metavar="N")]
 PrecisionOption = Annotated[
     PrecisionName | None, typer.Option("--precision", help="Graph to run.  [default: the one the engine was built for]")
+]
+BackendOption = Annotated[
+    BackendName | None,
+    typer.Option(
+        "--backend",
+        help="Library to run with; auto: the fastest installed, measured once.  [default: onnxruntime]",
+    ),
 ]
 LabelColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column of the folder's table with the class.")]
 GroupColumn = Annotated[

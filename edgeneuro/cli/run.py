@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeneuro.cli.options import Force, Json, PrecisionOption, Threads
+from edgeneuro.cli.options import BackendOption, Force, Json, PrecisionOption, Threads
 
 if TYPE_CHECKING:
     from edgeneuro.runtime.stream import FrameResult
@@ -21,6 +21,7 @@ def command(
         typer.Argument(metavar="SOURCE...", help="Images, folders, patterns, .npy, .npz.", show_default=False),
     ],
     precision: PrecisionOption = None,
+    backend: BackendOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder for masks (PNG) or output arrays (.npz).")
     ] = None,
@@ -34,17 +35,26 @@ def command(
     each mask; any other network writes its outputs to --out. A network that takes arrays reads .npz files, one array an
     input. A file that cannot be read is reported in its own line, the rest goes on, and the exit code is 1.
 
+    With --backend auto the graphs of the engine are timed on every installed backend, once for each machine and engine;
+    -v says which was taken and why.
+
     \b
     edgeneuro run myositis-int8.edge frame.png folder/ 'scans/**/*.tif'
     edgeneuro run myositis-int8.edge frame.png --json     one JSON object a line
     edgeneuro run neurons-int8.edge scans/ --out masks/
+    edgeneuro run myositis-int8.edge folder/ --backend auto -v
     """
     from edgeneuro.runtime import open_engine
     from edgeneuro.runtime.stream import run_sources
     from edgeneuro.runtime.write import ResultFolder, check_out
 
     failed = 0
-    with open_engine(engine, precision=precision.value if precision else None, threads=threads) as opened:
+    with open_engine(
+        engine,
+        precision=precision.value if precision else None,
+        backend=backend.value if backend else None,
+        threads=threads,
+    ) as opened:
         check_out(opened.manifest.task, out)
         folder = None if out is None else ResultFolder(out, force=force)
         for result in run_sources(opened, sources, folder):

@@ -18,6 +18,8 @@ def command(
 ) -> None:
     """Check an .edge file: its form, every hash, and the golden outputs of every graph this machine can run.
 
+    The float graph is checked on every installed backend.
+
     Exit code 0: all promises kept; 1: cannot be read; 3: altered, or a graph computes something else here.
 
     \b
@@ -38,9 +40,9 @@ def command(
     print(f"{engine}: {done.members} members of {done.bytes:,} bytes in all, every hash matches the manifest")
     for graph in done.graphs:
         if graph.skipped is not None:
-            print(f"{graph.path}: {graph.precision}, not run: {graph.skipped}")
+            print(f"{graph.path} on {graph.backend}: {graph.precision}, not run: {graph.skipped}")
         else:
             print(
-                f"{graph.path}: {graph.precision}, golden outputs reproduced "
+                f"{graph.path} on {graph.backend}: {graph.precision}, golden outputs reproduced "
                 f"(largest difference {graph.difference:.2g}, allowed {graph.tolerance:.2g})"
             )

@@ -30,6 +30,7 @@ from edgeneuro.spec import Frame
 
 MAT, MAT_INDEX = "PatientData.mat", "PatientImages_PLOS2017.xlsx"
 CROPPED_INDEX = "OrginalAndCroppedFileNames.xlsx"
+MUSCLE = "muscle"
 
 DIAGNOSES = {"I": "ibm", "P": "pm", "D": "dm", "N": "normal"}
 SCENARIOS: Mapping[str, tuple[tuple[str, ...], Mapping[str, int]]] = {
@@ -69,6 +70,7 @@ def open_burlina(folder: Path, *, scenario: str = "S4") -> DataSet:
         classes=classes,
         samples=tuple(kept) if original else _with_public_folds(folder, scenario, kept),
         reader=partial(_read_cell if original else _read_file, folder),
+        subgroups={MUSCLE: ()} if kept and MUSCLE in kept[0].tags else {},
         dropped=dict(dropped),
     )
 
@@ -90,7 +92,7 @@ def read_index(path: Path) -> list[dict[str, str]]:
     named = {
         "subject": _column(header, path, "patient", "subject"),
         "diagnosis": _column(header, path, "diagnosis"),
-        "muscle": _column(header, None, "muscle", without="strength"),
+        MUSCLE: _column(header, None, MUSCLE, without="strength"),
         "cropped": _column(header, None, "cropped"),
     }
     rows, subject = [], ""

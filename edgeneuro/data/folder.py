@@ -85,6 +85,7 @@ def open_folder(folder: Path, *, label_column: str | None = None, group_column: 
         reader=partial(read_sample, folder),
         array_reader=partial(read_item, folder),
         mask_reader=partial(_read_mask, folder, len(classes)) if samples[0].mask is not None else None,
+        subgroups=_subgroups(description, samples[0]),
         dropped=dropped,
         simulated=description.simulated,
         licence=description.licence,
@@ -100,6 +101,16 @@ def read_item(folder: Path, sample: Sample) -> Item:
     """The arrays of a sample whose source is a .npz or .npy in `folder`, the pixels of any other."""
     path = folder / sample.source
     return read_arrays(path) if is_array_file(path) else read_frame(path)
+
+
+def _subgroups(description: Description, sample: Sample) -> dict[str, tuple[float, ...]]:
+    """Those of the described columns that the table has; what it lacks is said."""
+    missing = [column for column in description.subgroups if column not in sample.tags]
+    if missing:
+        _log.warning(
+            "%s: its table has no column %s, so there are no subgroups by it", description.name, ", ".join(missing)
+        )
+    return {column: bands for column, bands in description.subgroups.items() if column not in missing}
 
 
 def _read_mask(folder: Path, classes: int, sample: Sample) -> Array:

@@ -45,6 +45,7 @@ def phantom_dataset(seed: int = 0, *, subjects_per_class: int = 24, frames_per_s
         classes=CLASSES,
         samples=samples,
         reader=read_phantom,
+        subgroups={"probe": ()},
         simulated=True,
         licence="Apache-2.0",
     )

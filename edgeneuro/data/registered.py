@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgeneuro.data.subgroups import check_bands
 from edgeneuro.errors import DataError, InputError
 from edgeneuro.records import from_json
 
@@ -23,6 +24,7 @@ class Description:
     uses a column "fold" where there is one; mask_column None uses a column "mask" where there is no label_column, and a
     table with masks needs no labels. classes: in order of class number, empty for sorted labels; of masks, what each value
     means, empty for background and foreground.
+    subgroups: columns by which accuracy is broken down -> where their numbers are cut into bands, () for values as they are.
     licence: as the source states it. simulated: the frames were made by this package.
     """
 
@@ -35,9 +37,13 @@ class Description:
     group_column: str = "group_id"
     fold_column: str | None = None
     classes: tuple[str, ...] = ()
+    subgroups: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     licence: str = "unknown"
     simulated: bool = False
 
+
+AGES = (20.0, 40.0, 60.0, 80.0)
+"""Years at which a new band begins."""
 
 REGISTERED: Mapping[str, Description] = {
     description.name: description
@@ -46,6 +52,7 @@ REGISTERED: Mapping[str, Description] = {
             name="us_lung_pocus",
             fold_column="fold",
             classes=("covid", "pneumonia", "regular"),
+            subgroups={"source_id": ()},
             licence="per video in column license, mostly CC-BY-NC-4.0",
         ),
         Description(
@@ -59,6 +66,7 @@ REGISTERED: Mapping[str, Description] = {
             label_column="muscle",
             fold_column="fold",
             classes=("gastrocnemius_lateralis", "gastrocnemius_medialis", "vastus_lateralis"),
+            subgroups={"device": ()},
             licence="per image in column license, CC0-1.0 or CC-BY-4.0",
         ),
         Description(
@@ -75,6 +83,7 @@ REGISTERED: Mapping[str, Description] = {
             group_column="lesion_id",
             fold_column="fold",
             classes=("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"),
+            subgroups={"sex": (), "age": AGES, "localization": (), "dx_type": ()},
             licence="CC-BY-NC-4.0",
         ),
     )
@@ -98,4 +107,6 @@ def read_description(folder: Path) -> Description:
         raise DataError(f"{path}: has schema {description.schema}, expected {SCHEMA}; update edgeneuro")
     if len(set(description.classes)) != len(description.classes):
         raise DataError(f"{path}: names a class twice, expected each once; correct its classes")
+    for column, bands in description.subgroups.items():
+        check_bands(column, bands, str(path))
     return description

@@ -45,7 +45,8 @@ class DataSet:
 
     name: for messages and manifests, never a path of this machine. classes: in order of class number, empty where
     unlabelled; of a set with masks, what each value of a mask means, 0 first, the background. array_reader: of sets that
-    hold arrays. mask_reader: of sets with masks. dropped: reason -> number of rows left out. simulated: made by this
+    hold arrays. mask_reader: of sets with masks. subgroups: columns by which accuracy is broken down -> where their numbers
+    are cut into bands, () for values as they are. dropped: reason -> number of rows left out. simulated: made by this
     package.
     """
 
@@ -55,6 +56,7 @@ class DataSet:
     reader: Callable[[Sample], Frame]
     array_reader: Callable[[Sample], Item] | None = None
     mask_reader: Callable[[Sample], Array] | None = None
+    subgroups: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     simulated: bool = False
     licence: str = "unknown"

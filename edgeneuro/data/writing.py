@@ -32,7 +32,11 @@ def write_folder(
     if out.exists():
         _refuse_foreign(out)
     description = Description(
-        name=dataset.name, classes=dataset.classes, licence=dataset.licence, simulated=dataset.simulated
+        name=dataset.name,
+        classes=dataset.classes,
+        subgroups=dataset.subgroups,
+        licence=dataset.licence,
+        simulated=dataset.simulated,
     )
     with _whole_folder(out) as folder:
         (folder / "images").mkdir()

@@ -14,8 +14,8 @@ _ROOT = Path(edgeneuro.__file__).resolve().parents[1]
 """Where the package lies. The child starts here: from the user's folder, `python -m` would import what lies in it."""
 
 
-def run_child(what: str, module: str, arguments: tuple[str, ...], data: bytes, *, timeout_s: float) -> None:
-    """Run `python -m module arguments` with `data` on its standard input.
+def run_child(what: str, module: str, arguments: tuple[str, ...], data: bytes, *, timeout_s: float) -> bytes:
+    """Run `python -m module arguments` with `data` on its standard input; returns what it wrote to standard output.
 
     what: the library and what it does, for messages. Raises BackendError when the child crashes, ends with an error or
     takes longer than `timeout_s`.
@@ -24,8 +24,7 @@ def run_child(what: str, module: str, arguments: tuple[str, ...], data: bytes, *
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             input=data,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             cwd=_ROOT,
             timeout=timeout_s,
             check=False,
@@ -44,6 +43,7 @@ def run_child(what: str, module: str, arguments: tuple[str, ...], data: bytes, *
     if done.returncode > 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
         raise BackendError(f"{what}: failed in a child process ({lines[-1]}); run `edgeneuro doctor`")
+    return done.stdout
 
 
 def _signal_name(number: int) -> str:

@@ -318,12 +318,70 @@ def test_the_table_names_the_leaky_protocol_on_every_line_of_numbers(
     split = split_of(data, training=["dark-0-0.png#0"], leaky=True)
     engine = write_bundle(tmp_path / "a.edge", tiny_manifest(split=split))
     folder = write_folder(tmp_path / "frames", data)
-    assert main(["evaluate", str(engine), "--data", str(folder)]) == 0
+    assert main(["evaluate", str(engine), "--data", str(folder), "--subgroup", "visit"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert "left out: 1 frames that training, validation or calibration has seen" in printed
     lines = [line for line in printed if "[" in line]
-    assert len(lines) == 10, "three metrics, three recalls, the area, three sensitivities"
+    assert len(lines) == 12, "three metrics, three recalls, the area, three sensitivities, two subgroups"
     assert all("(leaky protocol)" in line for line in lines)
+
+
+def test_subgroups_are_those_the_data_declare_or_those_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = flat_data()
+    engine, folder = two_graphs(tmp_path / "a.edge", data), write_folder(tmp_path / "frames", data)
+    plain = ["evaluate", str(engine), "--data", str(folder), "--json"]
+    assert main(plain) == 0
+    assert json.loads(capsys.readouterr().out)["subgroups"] == {}
+    assert main([*plain, "--subgroup", "visit"]) == 0
+    asked = json.loads(capsys.readouterr().out)
+    (folder / "dataset.json").write_text('{"name": "frames", "subgroups": {"visit": []}}')
+    assert main(plain) == 0
+    declared = json.loads(capsys.readouterr().out)
+    Draft202012Validator(SCHEMA).validate(declared)
+    assert declared["subgroups"] == asked["subgroups"]
+    first, second = declared["subgroups"]["int8"]
+    assert (first["column"], first["value"], first["frames"], first["groups"]) == ("visit", "1", 22, 11)
+    assert (second["value"], second["frames"], second["metric"]["value"]) == ("2", 11, 1.0)
+    assert second["drop_points"]["value"] == 0.0
+    assert any("2 subgroups were looked at" in note for note in declared["notes"])
+    assert main([*plain, "--no-subgroups"]) == 0
+    assert json.loads(capsys.readouterr().out)["subgroups"] == {}
+
+
+def test_subgroups_are_printed_with_their_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = flat_data()
+    engine, folder = two_graphs(tmp_path / "a.edge", data), write_folder(tmp_path / "frames", data)
+    assert main(["evaluate", str(engine), "--data", str(folder), "--subgroup", "visit"]) == 0
+    printed = capsys.readouterr().out
+    assert "by visit: balanced accuracy of frames, %, and drops in points" in printed
+    (row,) = [line.split("│") for line in printed.splitlines() if line.startswith("│ 1 ")]
+    assert [cell.strip() for cell in row[1:4]] == ["1", "22", "11"]
+    assert "int8 drop" in printed and "note: 2 subgroups were looked at" in printed
+
+
+def test_an_unknown_subgroup_and_contradicting_options_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine, folder = two_graphs(tmp_path / "a.edge"), write_folder(tmp_path / "frames", flat_data())
+    assert main(["evaluate", str(engine), "--data", str(folder), "--subgroup", "sex"]) == 1
+    assert "has no column 'sex'; expected group or one of" in capsys.readouterr().err
+    assert main(["evaluate", str(engine), "--data", str(folder), "--subgroup", "visit", "--no-subgroups"]) == 2
+    assert "contradicts --subgroup" in capsys.readouterr().err
+
+
+def test_a_segmentation_has_subgroups_too() -> None:
+    data = masked_data()
+    sided = data.subset([replace(one, tags={"side": "lr"[int(one.source) % 2]}) for one in data.samples])
+    done = evaluate(segmenter(), sided, subgroups=["side"])
+    left, right = done.subgroups["int8"]
+    dice = 2 * 36 / (36 + 64)
+    assert left.metric.value == pytest.approx((1 + 5 * dice) / 6), "the empty frame is on the left"
+    assert right.metric.value == pytest.approx(dice)
+    console = Console(width=200, record=True, file=io.StringIO())
+    show_evaluation(done, console)
+    assert "by side: Dice of frames" in console.export_text()
 
 
 def test_a_checkpoint_is_scored_with_its_own_preprocessing_and_split(tmp_path: Path) -> None:

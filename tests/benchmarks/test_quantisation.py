@@ -13,14 +13,13 @@ import onnx
 import pytest
 
 from edgeneuro.benchmarks import quantisation, quantisation_graphs
-from edgeneuro.benchmarks.int8_floor import int8_kernels, open_kernel
 from edgeneuro.benchmarks.quantisation import STEPS, forget, measure, write
 from edgeneuro.benchmarks.quantisation_accuracy import REFERENCE, accuracies, close_calls
 from edgeneuro.benchmarks.quantisation_cases import Case, open_cases
 from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, Variant, build_graphs
 from edgeneuro.benchmarks.quantisation_outputs import output_error
-from edgeneuro.benchmarks.quantisation_rivals import NNCF, ORT_DEFAULT, ORT_U8S8, RIVALS
 from edgeneuro.benchmarks.quantisation_tables import Measured, accuracy_rows, bars, refusals, rows
+from edgeneuro.benchmarks.rivals.quantisers import NNCF, ORT_DEFAULT, ORT_U8S8, RIVALS
 from edgeneuro.errors import BackendError, InputError, UsageError
 from edgeneuro.export.forms import Form
 from edgeneuro.export.make_plan import calibrated_plan
@@ -193,13 +192,6 @@ def test_close_calls_are_counted_everywhere_and_among_the_changed() -> None:
     case = toy_case()
     assert close_calls([(case, {REFERENCE: logits, int8: changed})], int8) == (0.5, 1.0)
     assert close_calls([(case, {REFERENCE: logits, int8: logits})], int8) is None
-
-
-def test_a_kernel_of_the_floor_counts_its_own_multiplications() -> None:
-    kernels = int8_kernels()
-    assert kernels["3x3 convolution, 128 channels, 56 x 56"].macs == 56 * 56 * 128 * 128 * 9
-    assert kernels["matrix product, 512 x 1024 x 1024"].macs == 512 * 1024 * 1024
-    assert all(open_kernel(kernel, 1)(0)["ms"] > 0 for kernel in kernels.values())
 
 
 def test_bars_say_what_was_asked_for_and_whether_it_was_met(study: Measured) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from edgeneuro.benchmarks import cold_start, preprocessing, runtime_overhead
 from edgeneuro.benchmarks.results import machine, table, write_result
+from edgeneuro.runtime.backends import is_installed
 from tests.runtime.bundles import write_bundle
 
 
@@ -51,11 +52,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "docs" / "results"
 
 
-def test_overhead_is_measured_against_both_kinds_of_bare_call(here: Path, tmp_path: Path) -> None:
+def test_overhead_is_measured_on_every_installed_backend_against_its_bare_calls(here: Path, tmp_path: Path) -> None:
     runtime_overhead.main(write_bundle(tmp_path / "tiny.edge"), rounds=3, threads=1, seed=0)
     value, page = written(here, "runtime_overhead")
     assert isinstance(value["rows"], list)
-    assert [row["reference"] for row in value["rows"]] == ["own session", "fresh session"]
+    rows = [(row["backend"], row["reference"]) for row in value["rows"]]
+    assert rows[:2] == [("onnxruntime", "own session"), ("onnxruntime", "fresh session")]
+    assert rows[2:] == ([("openvino", "own session")] if is_installed("openvino") else [])
     assert "tiny.edge" in page
 
 

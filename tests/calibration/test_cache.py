@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeneuro.calibration.cache import CacheKey, cache_folder, identity, load, store
+from edgeneuro.calibration.cache import CacheKey, identity, load, store
 
 KEY = CacheKey(
     model="m" * 64, data="d" * 64, preprocessing="224 px", method="mse", libraries={"numpy": "2.1", "nncf": "3.4"}
@@ -88,17 +88,6 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "nothing is cached" in store("net", KEY, VALUE, tmp_path / "file")
-
-
-def test_the_folder_is_the_platform_s_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.delenv("EDGENEURO_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "edgeneuro"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # to be ignored, by the XDG specification
-    assert cache_folder() == Path.home() / ".cache" / "edgeneuro"
-    monkeypatch.setenv("EDGENEURO_CACHE", str(tmp_path / "mine"))
-    assert cache_folder() == tmp_path / "mine"
 
 
 def test_identity_is_of_the_frames_and_not_of_their_order() -> None:

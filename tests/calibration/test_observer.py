@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -29,6 +29,9 @@ class Doubler:
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         return {"x": feeds["x"], "double": 2 * feeds["x"]}
+
+    def run_many(self, feeds: Iterable[Feed]) -> Iterator[dict[str, Array]]:
+        return map(self.run, feeds)
 
     def close(self) -> None: ...
 

@@ -15,11 +15,12 @@ from edgeneuro.cli.inspect import facts
 from edgeneuro.cli.main import main
 from edgeneuro.cli.options import print_facts
 from edgeneuro.data.split import Split
-from edgeneuro.manifest import Accuracy, Interval, Manifest
+from edgeneuro.manifest import Accuracy, Compute, Interval, Manifest
+from edgeneuro.records import to_json
 from edgeneuro.runtime import read_bundle
 from edgeneuro.runtime.container import read_container
 from tests.cli.conftest import Validate
-from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_manifest, write_bundle
+from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_layer, tiny_manifest, write_bundle
 
 
 def full_manifest() -> Manifest:
@@ -42,6 +43,7 @@ def full_manifest() -> Manifest:
         calibration=tiny_calibration(),
         accuracy=accuracy,
         split=split,
+        compute=Compute(params=6, macs=3, layers=(tiny_layer(),)),
         notes=("INT8 was slower here",),
     )
 
@@ -55,7 +57,7 @@ def test_json_follows_the_schema(
     value = json.loads(capsys.readouterr().out)
     validate("inspect", value)
     assert (value["model"], value["precision"]) == ("myositis", manifest.precision)
-    assert value["compute"] == {"params": 6, "macs": 3}
+    assert value["compute"] == to_json(manifest.compute)
     assert {"graphs", "accuracy", "calibration", "trained_on"} <= set(value)
     assert value["files"]["model.onnx"]["bytes"] > 0
     validate("manifest", json.loads(read_container(path)["manifest.json"]))

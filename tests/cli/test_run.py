@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,9 @@ import numpy as np
 import pytest
 
 from edgeneuro.cli.main import main
+from edgeneuro.cli.options import BackendName
+from edgeneuro.runtime import auto
+from edgeneuro.runtime.backends import BACKENDS
 from tests.cli.conftest import Validate
 from tests.runtime.bundles import PHANTOM, tiny_manifest, write_bundle
 
@@ -93,6 +97,40 @@ def test_a_bundle_that_cannot_be_trusted_runs_nothing(
 def test_a_precision_the_bundle_lacks_is_refused(edge: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(edge), str(frames), "--precision", "int8"]) == 1
     assert "has no int8 graph" in capsys.readouterr().err
+
+
+def test_a_backend_is_chosen_by_measurement_and_v_says_which(
+    edge: Path, frames: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EDGENEURO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(auto, "is_installed", lambda name: name == "onnxruntime")
+    assert main(["run", str(edge), str(frames), "--backend", "auto", "-v"]) == 0
+    said = capsys.readouterr()
+    assert "model.onnx on onnxruntime is the only one that runs here" in said.err
+    assert "pip install 'edgeneuro[openvino]'" in said.err
+    assert len(said.out.splitlines()) == 2
+
+
+def test_a_backend_can_be_named(edge: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(edge), str(frames), "--backend", "onnxruntime", "--json"]) == 0
+    assert [line["class"] for line in lines(capsys)] == ["dark", "bright"]
+
+
+def test_a_backend_that_is_not_installed_is_refused_with_the_remedy(
+    edge: Path, frames: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "edgeneuro.runtime.backends.openvino", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert main(["run", str(edge), str(frames), "--backend", "openvino"]) == 1
+    assert "run: pip install 'edgeneuro[openvino]'" in capsys.readouterr().err
+
+
+def test_a_backend_nobody_knows_is_wrong_usage(edge: Path, frames: Path) -> None:
+    assert main(["run", str(edge), str(frames), "--backend", "abacus"]) == 2
+
+
+def test_the_command_line_offers_every_backend() -> None:
+    assert [name.value for name in BackendName] == ["auto", *BACKENDS]
 
 
 def test_the_schema_refuses_a_line_that_is_both_an_answer_and_an_error(validate: Validate) -> None:

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeneuro.errors import ModelFileError
-from edgeneuro.export.compute import multiply_accumulates, parameters
+from edgeneuro.export.compute import compute_of, parameters
 from edgeneuro.export.file_options import FileOptions
 from edgeneuro.export.onnx_file import read_onnx
 from edgeneuro.runtime.backends import open_backend
@@ -66,7 +66,7 @@ def test_older_opsets_are_converted_and_compute_the_same(tmp_path: Path, opset: 
 def test_cost_of_a_foreign_graph_is_counted(tmp_path: Path) -> None:
     model = graph_of(saved(classifier(), tmp_path))
     assert parameters(model) == 2 * 9
-    assert multiply_accumulates(model) == 2 * 9 * 30 * 30
+    assert compute_of(model).macs == 2 * 9 * 30 * 30
 
 
 def test_weights_beside_the_file_are_taken_in(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_quantised_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_exported_graph_goes_through_the_same_door(exported: Exported, tmp_path: Path) -> None:
     model = graph_of(saved(exported.graph, tmp_path))
-    assert multiply_accumulates(model) == multiply_accumulates(exported.graph)
+    assert compute_of(model).layers == compute_of(exported.graph).layers
 
 
 def test_an_operator_that_nobody_implements_is_refused_by_name(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeneuro.manifest import Calibration, Compute, DataIdentity, Graph, Manifest
+from edgeneuro.manifest import Calibration, Compute, DataIdentity, Graph, LayerCost, Manifest
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.bundle import pack_bundle
 from edgeneuro.spec import Array, Float32, TensorSpec
@@ -56,6 +56,13 @@ def logits_of(batch: Float32, *, bias: Float32 = _BIAS) -> Float32:
 def tiny_graph(path: str = "model.onnx", **changes: Any) -> Graph:
     graph = Graph(path=path, backend="onnxruntime", precision="fp32", convolutions=0, tolerance=1e-3)
     return replace(graph, **changes)
+
+
+def tiny_layer() -> LayerCost:
+    """The fully connected layer."""
+    return LayerCost(
+        name="gemm", operator="Gemm", params=6, macs=3, weight_elements=6, input_elements=1, output_elements=3
+    )
 
 
 def tiny_manifest(**changes: Any) -> Manifest:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
-from edgeneuro.errors import BundleError
+from edgeneuro.errors import BackendError, BundleError
 from edgeneuro.manifest import Precision
 from edgeneuro.runtime import choose
 from edgeneuro.runtime.choose import choose_graph
@@ -124,3 +125,27 @@ def test_a_backend_that_is_not_installed_is_passed_over_and_named(
 def test_a_backend_that_the_bundle_has_no_graph_for_is_refused() -> None:
     with pytest.raises(BundleError, match=r"has no int8 graph for openvino; it holds .*int8 \(onnxruntime\)"):
         choose_graph(tiny_manifest(precision="int8", graphs=(FLOAT, VNNI)), None, "a.edge", backend="openvino")
+
+
+def test_the_float_graph_runs_on_whichever_backend_is_asked_for() -> None:
+    manifest = tiny_manifest(precision="int8", graphs=(FLOAT, VNNI, OPENVINO))
+    chosen, flags = choose_graph(manifest, "fp32", "a.edge", backend="openvino", features=FAST)
+    assert (chosen, flags) == (replace(FLOAT, backend="openvino"), ())
+    assert choose_graph(manifest, "fp32", "a.edge", backend="onnxruntime", features=FAST) == (FLOAT, ())
+
+
+def test_fp16_on_another_backend_is_the_float_graph_and_says_so() -> None:
+    manifest = tiny_manifest(precision="fp16", graphs=(FLOAT, HALF))
+    chosen, flags = choose_graph(manifest, None, "a.edge", backend="openvino", features=FAST)
+    assert (chosen.path, chosen.backend, flags) == ("model.onnx", "openvino", ("fp16_runs_as_fp32",))
+
+
+def test_a_graph_made_for_one_backend_is_not_given_to_another() -> None:
+    needy = tiny_graph("graphs/odd.fp32.onnx", requires=("vnni",))
+    with pytest.raises(BundleError, match="has no fp32 graph for openvino"):
+        choose_graph(tiny_manifest(graphs=(needy, VNNI)), "fp32", "a.edge", backend="openvino", features=FAST)
+
+
+def test_a_backend_nobody_knows_is_refused_by_name() -> None:
+    with pytest.raises(BackendError, match="'abacus': is not known here, expected one of onnxruntime, openvino"):
+        choose_graph(tiny_manifest(), None, "a.edge", backend="abacus")

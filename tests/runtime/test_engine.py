@@ -16,8 +16,8 @@ import pytest
 from edgeneuro.errors import BackendError, BundleError, FrameError, IntegrityError, SelfTestError, ShapeError
 from edgeneuro.manifest import Manifest
 from edgeneuro.preprocess import Preprocess
-from edgeneuro.runtime import engine as engine_module
-from edgeneuro.runtime import open_engine
+from edgeneuro.runtime import open_engine, open_graph
+from edgeneuro.runtime.backends import REMEDIES, is_installed
 from edgeneuro.spec import Array, Frame
 from tests.runtime.bundles import (
     PHANTOM,
@@ -66,6 +66,39 @@ def test_a_batch_gives_the_logits_of_each_frame(edge: Path) -> None:
         np.testing.assert_allclose(engine.infer({"image": batch})["logits"], logits_of(batch), atol=1e-4)
 
 
+def test_many_frames_give_the_logits_of_each_in_order(edge: Path) -> None:
+    batch = np.random.default_rng(0).random((9, 1, SIDE, SIDE), np.float32)
+    with open_engine(edge, threads=2, streams=2) as engine:
+        many = engine.infer_many({"image": frame[None]} for frame in batch)
+        np.testing.assert_allclose(np.concatenate([one["logits"] for one in many]), logits_of(batch), atol=1e-4)
+
+
+def test_a_frame_that_does_not_fit_is_refused_after_the_answers_before_it(edge: Path) -> None:
+    good, bad = {"image": np.zeros((1, 1, SIDE, SIDE), np.float32)}, {"image": np.zeros((1, 3, SIDE, SIDE), np.float32)}
+    with open_engine(edge, threads=2, streams=2) as engine:
+        many = engine.infer_many(iter([good, bad, good]))
+        assert next(many)["logits"].shape == (1, 3)
+        with pytest.raises(ShapeError, match="tensor 'image'"):
+            next(many)
+
+
+def test_a_closed_engine_answers_no_stream(edge: Path) -> None:
+    engine = open_engine(edge, threads=2, streams=2)
+    engine.close()
+    with pytest.raises(BackendError, match="closed"):
+        list(engine.infer_many([{"image": np.zeros((1, 1, SIDE, SIDE), np.float32)}]))
+
+
+def test_a_backend_is_taken_by_name_with_the_float_graph(edge: Path) -> None:
+    if not is_installed("openvino"):
+        pytest.skip(f"openvino is not installed: {REMEDIES['openvino']}")
+    with open_engine(edge, precision="fp32", backend="openvino", threads=1) as engine:
+        assert (engine.graph.path, engine.graph.backend, engine.flags) == ("model.onnx", "openvino", ())
+        assert engine.self_test_difference is not None
+        assert engine.choice is None
+        assert engine.classify(grey(255)).label == "bright"
+
+
 @pytest.mark.parametrize("batch", [np.zeros((1, 3, SIDE, SIDE), np.float32), np.zeros((1, 1, SIDE, SIDE))])
 def test_a_batch_of_another_shape_or_type_is_refused(edge: Path, batch: Array) -> None:
     with open_engine(edge) as engine, pytest.raises(ShapeError, match="tensor 'image'"):
@@ -99,7 +132,7 @@ def test_the_self_test_reports_how_close_the_golden_outputs_came(edge: Path) -> 
     with open_engine(edge) as engine:
         assert engine.self_test_difference is not None
         assert engine.self_test_difference <= engine.graph.tolerance
-        assert set(engine.start_ms) == {"verify", "load", "self_test"}
+        assert set(engine.start_ms) == {"verify", "choose", "load", "self_test"}
     with open_engine(edge, self_test=False) as engine:
         assert engine.self_test_difference is None
 
@@ -149,7 +182,7 @@ def test_no_byte_reaches_the_backend_before_the_bundle_is_verified(edge: Path, m
     def reached(*_: object, **__: object) -> None:
         raise AssertionError("the backend was opened")
 
-    monkeypatch.setattr(engine_module, "open_backend", reached)
+    monkeypatch.setattr(open_graph, "open_backend", reached)
     with pytest.raises(AssertionError, match="was opened"):
         open_engine(edge)
     data = bytearray(edge.read_bytes())

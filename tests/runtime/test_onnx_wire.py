@@ -109,8 +109,14 @@ def test_nodes_are_read_as_onnx_reads_them() -> None:
     model.graph.node[0].name = "pool"
     model.graph.node.append(helper.make_node("Own", ["logits"], ["other"], domain="somewhere"))
     nodes = standard_nodes(model.SerializeToString())
-    assert [(node.name, node.operator, node.inputs, node.attributes) for node in nodes] == [
-        (node.name, node.op_type, tuple(node.input), tuple(item.name for item in node.attribute))
+    assert [(node.name, node.operator, node.inputs, node.outputs, node.attributes) for node in nodes] == [
+        (
+            node.name,
+            node.op_type,
+            tuple(node.input),
+            tuple(node.output),
+            tuple(item.name for item in node.attribute),
+        )
         for node in model.graph.node[:-1]
     ]
     assert nodes[0].name == "pool"

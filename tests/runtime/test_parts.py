@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from edgeneuro.errors import BackendError
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, is_installed, open_backend
+from edgeneuro.runtime import backends
+from edgeneuro.runtime.backends import BACKENDS, REMEDIES, is_installed, library_version, open_backend
 from edgeneuro.runtime.cpu import cpu_features, features_in
 from edgeneuro.runtime.postprocess import softmax
-from tests.runtime.bundles import SIDE, tiny_onnx
+from edgeneuro.spec import Feed
+from tests.runtime.bundles import SIDE, logits_of, tiny_onnx
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -31,6 +36,88 @@ def test_every_backend_keeps_the_contract(name: str) -> None:
     backend.close()
     with pytest.raises(BackendError, match="closed"):
         backend.run({"image": np.zeros((2, 1, SIDE, SIDE), np.float32)})
+
+
+def brightness(count: int) -> list[Feed]:
+    return [{"image": np.full((1, 1, SIDE, SIDE), number / count, np.float32)} for number in range(count)]
+
+
+@pytest.mark.parametrize("streams", [1, 2, 3])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_many_frames_are_answered_in_order_and_owned_by_the_caller(name: str, streams: int) -> None:
+    if not is_installed(name):
+        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    feeds = brightness(12)
+    with closing(open_backend(name, tiny_onnx(), threads=3, streams=streams)) as backend:
+        many = list(backend.run_many(iter(feeds)))
+        for feed, result in zip(feeds, many, strict=True):
+            np.testing.assert_allclose(result["logits"], logits_of(np.asarray(feed["image"])), atol=1e-4)
+            np.testing.assert_allclose(result["logits"], backend.run(feed)["logits"], atol=1e-4)
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_no_backend_reads_ahead_of_what_it_can_compute(name: str, streams: int) -> None:
+    if not is_installed(name):
+        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    taken: list[int] = []
+
+    def camera() -> Iterator[Feed]:
+        for number, feed in enumerate(brightness(50)):
+            taken.append(number)
+            yield feed
+
+    with closing(open_backend(name, tiny_onnx(), threads=2, streams=streams)) as backend:
+        results = backend.run_many(camera())
+        assert taken == []
+        next(results)
+        next(results)
+        assert len(taken) == 1 + streams
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_frame_that_fails_or_a_closed_backend_ends_the_results_with_an_error(name: str, streams: int) -> None:
+    if not is_installed(name):
+        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    backend = open_backend(name, tiny_onnx(), threads=2, streams=streams)
+    good, bad = brightness(1)[0], {"image": np.zeros((1, 1, 5, 5), np.float32)}
+    results = backend.run_many(iter([good, bad, good]))
+    assert next(results)["logits"].shape == (1, 3)
+    with pytest.raises(BackendError, match="failed to run"):
+        next(results)
+    results = backend.run_many(brightness(4))
+    next(results)
+    backend.close()
+    with pytest.raises(BackendError, match="closed"):
+        list(results)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_several_threads_may_stream_through_one_backend(name: str) -> None:
+    if not is_installed(name):
+        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    feeds = brightness(30)
+    with closing(open_backend(name, tiny_onnx(), threads=2, streams=2)) as backend, ThreadPoolExecutor(3) as pool:
+        alone = [backend.run(feed)["logits"] for feed in feeds]
+        asked = [pool.submit(lambda: list(backend.run_many(iter(feeds)))) for _ in range(3)]
+        for results in asked:
+            np.testing.assert_array_equal([result["logits"] for result in results.result()], alone)
+
+
+def test_more_streams_than_threads_are_refused() -> None:
+    with pytest.raises(BackendError, match="got 3 streams, expected 1 to 2, since each needs a thread of its own"):
+        open_backend("onnxruntime", tiny_onnx(), threads=2, streams=3)
+    with pytest.raises(BackendError, match="got 0 streams, expected at least 1"):
+        open_backend("onnxruntime", tiny_onnx(), threads=None, streams=0)
+
+
+def test_a_backends_library_has_a_version_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = library_version("onnxruntime")
+    assert number is not None
+    assert number[0].isdigit()
+    monkeypatch.setattr(backends, "is_installed", lambda name: False)
+    assert library_version("onnxruntime") is None
 
 
 def test_every_backend_has_a_remedy() -> None:

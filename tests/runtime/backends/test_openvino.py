@@ -61,6 +61,46 @@ def test_the_batch_may_change_from_call_to_call(backend: OpenVinoBackend) -> Non
         assert backend.run({"image": frames(count)})["logits"].shape == (count, 3)
 
 
+def test_it_is_compiled_for_one_frame_and_says_that_others_fit(backend: OpenVinoBackend) -> None:
+    assert list(backend.compiled.inputs[0].get_shape()) == [1, 1, SIDE, SIDE]
+    assert backend.inputs[0].shape == (-1, 1, SIDE, SIDE)
+    assert backend.outputs[0].shape == (-1, 3)
+
+
+def test_a_graph_that_no_batch_of_one_fits_is_compiled_free() -> None:
+    nodes = [helper.make_node("Reshape", ["x", "pairs"], ["y"])]
+    pairs = {"pairs": np.array([2, -1, 3], np.int64)}
+    model = graph_of(nodes, pairs)
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["points", 3]))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2, "half", 3]))
+    opened = OpenVinoBackend(model.SerializeToString(), threads=1)
+    assert opened.run({"x": np.ones((4, 3), np.float32)})["y"].shape == (2, 2, 3)
+    opened.close()
+
+
+def test_streams_ask_for_throughput_and_one_for_latency() -> None:
+    for streams, hint in ((1, "LATENCY"), (2, "THROUGHPUT")):
+        opened = OpenVinoBackend(tiny_onnx(), threads=2, streams=streams)
+        assert opened.compiled.get_property("NUM_STREAMS") == streams
+        assert opened.compiled.get_property("INFERENCE_NUM_THREADS") == 2
+        assert hint in str(opened.compiled.get_property("PERFORMANCE_HINT"))
+        assert opened.compiled.get_property("ENABLE_CPU_PINNING") is False
+        opened.close()
+
+
+def test_arrays_that_may_not_be_written_to_are_read_right(backend: OpenVinoBackend) -> None:
+    batch = frames(1)
+    batch.flags.writeable = False
+    np.testing.assert_allclose(backend.run({"image": batch})["logits"], logits_of(batch), atol=1e-4)
+
+
+def test_operators_are_timed_where_that_is_asked_for() -> None:
+    compiled = module.compile_graph(tiny_onnx(), 1, fused=True, profile=True)
+    request = compiled.create_infer_request()
+    request.infer({"image": frames(1)})
+    assert any(layer.real_time.total_seconds() > 0 for layer in request.get_profiling_info())
+
+
 def test_arrays_that_are_not_contiguous_are_read_right(backend: OpenVinoBackend) -> None:
     batch = np.asfortranarray(frames(4))[::2]
     np.testing.assert_allclose(backend.run({"image": batch})["logits"], logits_of(batch), atol=1e-4)
@@ -143,13 +183,19 @@ def test_a_graph_that_crashes_the_child_never_reaches_this_process(monkeypatch: 
         OpenVinoBackend(model, threads=1)
 
 
-def test_a_graph_is_proven_once_for_each_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_is_proven_once_for_each_number_of_threads_and_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     proven: list[tuple[str, ...]] = []
     monkeypatch.setattr(module, "run_child", lambda what, module, arguments, data, timeout_s: proven.append(arguments))
     monkeypatch.setattr(module, "_fused", {})
-    for threads in (1, 1, 2, None, 2):
-        OpenVinoBackend(tiny_onnx(), threads=threads).close()
-    assert proven == [("1", "1"), ("2", "1"), ("0", "1")]
+    for threads, streams in ((1, 1), (1, 1), (2, 1), (None, 1), (2, 2), (2, 1)):
+        OpenVinoBackend(tiny_onnx(), threads=threads, streams=streams).close()
+    threads_streams_batch_fused = [
+        ("1", "1", "1", "1"),
+        ("2", "1", "1", "1"),
+        ("0", "1", "1", "1"),
+        ("2", "2", "1", "1"),
+    ]
+    assert proven == threads_streams_batch_fused
 
 
 def test_a_graph_that_crashes_with_fusion_runs_without_and_that_is_remembered(
@@ -158,8 +204,8 @@ def test_a_graph_that_crashes_with_fusion_runs_without_and_that_is_remembered(
     tried: list[str] = []
 
     def child(what: str, module: str, arguments: tuple[str, ...], data: bytes, *, timeout_s: float) -> None:
-        tried.append(arguments[1])
-        if arguments[1] == "1":
+        tried.append(arguments[-1])
+        if arguments[-1] == "1":
             raise BackendError(f"{what}: crashed with SIGSEGV; try another backend")
 
     monkeypatch.setattr(module, "run_child", child)

@@ -1,0 +1,59 @@
+"""One graph of a bundle, loaded by its backend, with the inputs and outputs that the manifest promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeneuro.errors import BundleError
+from edgeneuro.manifest import Graph, Manifest
+from edgeneuro.runtime.backends import Backend, open_backend
+from edgeneuro.runtime.bundle import Bundle
+from edgeneuro.spec import TensorSpec
+
+
+def open_graph(bundle: Bundle, graph: Graph, where: str, *, threads: int | None, streams: int = 1) -> Backend:
+    """Load `graph` on `graph.backend`. where: the bundle, for messages. threads, streams: as `open_backend` takes them.
+
+    Raises BackendError; BundleError where the graph is not what the manifest says.
+    """
+    backend = open_backend(graph.backend, bundle.members[graph.path], threads=threads, streams=streams)
+    try:
+        _check_interface(bundle.manifest, graph, backend, where)
+    except BaseException:
+        backend.close()
+        raise
+    return backend
+
+
+def _check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: str) -> None:
+    """The graph takes and gives what the manifest says. Raises BundleError."""
+    for what, promised, found in (
+        ("inputs", manifest.inputs, backend.inputs),
+        ("outputs", manifest.outputs, backend.outputs),
+    ):
+        names, offered = [spec.name for spec in promised], [spec.name for spec in found]
+        if names != offered:
+            raise BundleError(
+                f"{where}: {graph.path} has {what} {', '.join(offered)}, the manifest says {', '.join(names)}; "
+                "build the engine again"
+            )
+    image = manifest.preprocess
+    if image is not None:
+        _check_shapes(where, "inputs", manifest.inputs, (image.channels, image.height, image.width))
+    if manifest.task == "classification":
+        _check_shapes(where, "first output", manifest.outputs[:1], (len(manifest.classes),))
+    if manifest.task == "segmentation":
+        channels = manifest.outputs[0].shape[1:2]
+        known = channels == (1,) and len(manifest.classes) == 2
+        _check_shapes(where, "first output", manifest.outputs[:1], (1 if known else len(manifest.classes), None, None))
+
+
+def _check_shapes(where: str, what: str, specs: Sequence[TensorSpec], expected: tuple[int | None, ...]) -> None:
+    """Shapes without the batch axis; None fits any size."""
+    shapes = [spec.shape[1:] for spec in specs]
+    fits = len(shapes) == 1 and len(shapes[0]) == len(expected)
+    if not fits or not all(want in (None, have) for want, have in zip(expected, shapes[0], strict=True)):
+        raise BundleError(
+            f"{where}: {what} of shape {shapes} a frame, preprocessing and classes ask for {[expected]}; "
+            "build the engine again"
+        )
