@@ -18,8 +18,9 @@ SCHEMA = 2
 OURS = "edgeneuro"
 """`tool` of the rows that are graphs of an .edge file; every other tool is a rival."""
 STEPS = ("capture", "preprocess", "transfer", "inference", "postprocess", "total")
-"""Of a frame, in order. capture: reading and decoding the file. transfer: to and from a device's own memory. total: the
-whole frame, from file or memory to the answer. A row has those it was measured for."""
+"""Of a frame, in order. capture: reading and decoding the file. transfer: to and from a device's own memory. inference: on
+tensors that are ready, one after the other. total: the whole frame, from file or memory to the answer, with the inference it
+holds, which is slower than on ready tensors since preprocessing displaces caches. A row has those it was measured for."""
 Scenario = Literal["single-stream", "multi-stream", "offline"]
 
 

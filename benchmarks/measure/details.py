@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,7 +25,6 @@ from edgeneuro.benchmarks.power.meters import Meter
 from edgeneuro.benchmarks.power.soak import soak
 from edgeneuro.data.sample import DataSet
 from edgeneuro.errors import InputError
-from edgeneuro.feeds import make_feed
 from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import Bundle, open_engine
 from edgeneuro.runtime.cpu import core_count
@@ -61,13 +61,12 @@ def details(
 ) -> list[Row]:
     """The rows of one engine, completed. plain: what the clock said, by name."""
     label = plain[chosen].engine
-    feeds = [make_feed(bundle.manifest.inputs, bundle.manifest.preprocess, item) for item in frames.items]
     progress(f"{label}: layer by layer")
-    rows = {row.name: _layered(plain[row.name], row, bundle.manifest, feeds, bench) for row in opened}
+    rows = {row.name: _layered(plain[row.name], row, bundle.manifest, frames.feeds, bench) for row in opened}
     judged = _judged(label, bundle.manifest, opened, bench, track, progress)
     rows = {name: replace(row, accuracy=judged.get(name)) for name, row in rows.items()}
     ours = [row for row in opened if row.engine is not None]
-    for name, results in _scenarios(path, label, ours, feeds, bench, track, progress).items():
+    for name, results in _scenarios(path, label, ours, frames.feeds, bench, track, progress).items():
         rows[name] = replace(rows[name], scenarios=results)
     progress(f"{label}: memory")
     for row in ours:
@@ -75,11 +74,11 @@ def details(
     if bench.meter is not None:
         for row in ours:
             progress(f"{row.name}: energy")
-            rows[row.name] = _with_energy(rows[row.name], row, bench.meter, bench)
+            rows[row.name] = _with_energy(rows[row.name], row, frames, bench.meter, bench)
     if bench.settings.soak_s:
         progress(f"{label}: soak of {bench.settings.soak_s:g} s")
-        step = next(row.step for row in ours if row.name == chosen)
-        done = soak(lambda number: step(number)["inference"], seconds=bench.settings.soak_s, track=track)
+        infer = next(row.infer for row in ours if row.name == chosen)
+        done = soak(_call(infer, frames), seconds=bench.settings.soak_s, track=track)
         rows[chosen] = replace(rows[chosen], soak=done)
     return list(rows.values())
 
@@ -189,9 +188,21 @@ def _with_memory(row: Row, path: Path, bench: Bench) -> Row:
     return replace(row, memory=found)
 
 
-def _with_energy(row: Row, opened: OpenRow, meter: Meter, bench: Bench) -> Row:
+def _with_energy(row: Row, opened: OpenRow, frames: Frames, meter: Meter, bench: Bench) -> Row:
+    call = _call(opened.infer, frames)
     try:
-        return replace(row, energy=measure_energy(opened.step, meter, seconds=ENERGY_S, idle_seconds=IDLE_S))
+        return replace(row, energy=measure_energy(call, meter, seconds=ENERGY_S, idle_seconds=IDLE_S))
     except InputError as error:
         bench.missing["energy"] = str(error)
         return row
+
+
+def _call(infer: Callable[[Feed], object], frames: Frames) -> Callable[[int], float]:
+    """Inference of frame `number`, in ms."""
+
+    def run(number: int) -> float:
+        started = time.perf_counter()
+        infer(frames.feeds[number % len(frames.feeds)])
+        return 1e3 * (time.perf_counter() - started)
+
+    return run

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgeneuro.data.sample import DataSet
 from edgeneuro.errors import DataError
+from edgeneuro.feeds import make_feed
+from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import Bundle
 from edgeneuro.runtime.golden import golden_feeds
-from edgeneuro.spec import Item
+from edgeneuro.spec import Feed, Item
 
 COUNT = 16
 """Taken in turn, so that no result can come from a cache of the last one."""
@@ -20,38 +22,45 @@ SYNTHETIC_SHAPE = (480, 640)
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """items: decoded, in memory. capture: reads and decodes item `number` anew, None where there is no file to read.
+    """items: decoded, in memory. feeds: the same as the network's inputs. capture: reads and decodes item `number` anew, None where there is no file to read.
     described: for the report."""
 
     items: tuple[Item, ...]
+    feeds: tuple[Feed, ...]
     capture: Callable[[int], Item] | None
     described: str
 
 
 def frames_for(bundle: Bundle, dataset: DataSet | None, seed: int) -> Frames:
     """Up to COUNT frames. Raises DataError for an empty data set, FrameError for a frame that cannot be read."""
+    manifest = bundle.manifest
     if dataset is not None:
-        return _of_data(dataset, images=bundle.manifest.preprocess is not None)
-    if bundle.manifest.preprocess is None:
-        items = tuple(golden_feeds(bundle, bundle.manifest.graphs[0]))[:COUNT]
-        return Frames(items=items, capture=None, described=f"the {len(items)} golden inputs of the engine")
+        return _of_data(manifest, dataset)
+    if manifest.preprocess is None:
+        feeds = tuple(golden_feeds(bundle, manifest.graphs[0]))[:COUNT]
+        return Frames(items=feeds, feeds=feeds, capture=None, described=f"the {len(feeds)} golden inputs of the engine")
     rng = np.random.default_rng(seed)
     height, width = SYNTHETIC_SHAPE
     noise = rng.rayleigh(60.0, (COUNT, height, width)).clip(0, 255).astype(np.uint8)
     described = f"{COUNT} synthetic speckle frames of {width} x {height} px, uint8, seed {seed}"
-    return Frames(items=tuple(noise), capture=None, described=described)
+    return Frames(items=tuple(noise), feeds=_feeds(manifest, noise), capture=None, described=described)
 
 
-def _of_data(dataset: DataSet, *, images: bool) -> Frames:
+def _of_data(manifest: Manifest, dataset: DataSet) -> Frames:
     if not dataset.samples:
         raise DataError(f"{dataset.name}: holds no frames, expected at least one")
     picked = np.linspace(0, len(dataset) - 1, min(COUNT, len(dataset))).astype(int)
     samples = [dataset.samples[i] for i in picked]
-    read = dataset.read if images else dataset.item
+    read = dataset.item if manifest.preprocess is None else dataset.read
     items = tuple(read(sample) for sample in samples)
     sides = sorted({f"{item.shape[1]} x {item.shape[0]} px" for item in items if isinstance(item, np.ndarray)})
     return Frames(
         items=items,
+        feeds=_feeds(manifest, items),
         capture=None if dataset.simulated else lambda number: read(samples[number % len(samples)]),
         described=", ".join((f"{len(items)} frames of {dataset.name}, evenly spaced", *sides)),
     )
+
+
+def _feeds(manifest: Manifest, items: Iterable[Item]) -> tuple[Feed, ...]:
+    return tuple(make_feed(manifest.inputs, manifest.preprocess, item) for item in items)

@@ -12,8 +12,6 @@ from edgeneuro.benchmarks.document import OURS
 from edgeneuro.benchmarks.measure.frames import Frames
 from edgeneuro.benchmarks.rivals.rival import Rival
 from edgeneuro.errors import BackendError, PromiseError
-from edgeneuro.feeds import make_feed
-from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import Bundle, Engine, open_engine
 from edgeneuro.runtime.backends import BACKENDS, check_known
 from edgeneuro.runtime.choose import graphs_on, in_words, unmet
@@ -26,16 +24,16 @@ FLOAT = ("fp32", "onnxruntime")
 
 @dataclass(kw_only=True, eq=False)
 class OpenRow:
-    """name: unique in the document. step: runs frame `number` and returns ms by step. infer: one feed to the outputs, as
-    `step` does it. graph: ONNX bytes, None where the rival has none. engine: of this project's rows."""
+    """name: unique in the document. infer: one feed to the outputs. frame: runs the whole of frame `number` and returns ms by
+    step, None for rivals. graph: ONNX bytes, None where the rival has none. engine: of this project's rows."""
 
     name: str
     tool: str
     backend: str
     precision: str
-    step: Callable[[int], Mapping[str, float]]
     infer: Callable[[Feed], Mapping[str, Array]]
     graph: bytes | None
+    frame: Callable[[int], Mapping[str, float]] | None = None
     engine: Engine | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
 
@@ -78,21 +76,13 @@ def open_rows(
     return rows, missing
 
 
-def rival_row(name: str, rival: Rival, manifest: Manifest, frames: Frames) -> OpenRow:
-    """A rival is fed as our rows are, so that its input is as fresh in the caches; only its own call is timed."""
-
-    def step(number: int) -> Mapping[str, float]:
-        feed = make_feed(manifest.inputs, manifest.preprocess, frames.items[number % len(frames.items)])
-        started = time.perf_counter()
-        rival.run(feed)
-        return {"inference": 1e3 * (time.perf_counter() - started)}
-
+def rival_row(name: str, rival: Rival) -> OpenRow:
+    """A rival's own call."""
     return OpenRow(
         name=name,
         tool=rival.tool,
         backend=rival.backend,
         precision=rival.precision,
-        step=step,
         infer=rival.run,
         graph=rival.graph,
         notes=rival.notes,
@@ -102,7 +92,7 @@ def rival_row(name: str, rival: Rival, manifest: Manifest, frames: Frames) -> Op
 def _row(name: str, engine: Engine, bundle: Bundle, frames: Frames) -> OpenRow:
     items, capture = frames.items, frames.capture
 
-    def step(number: int) -> Mapping[str, float]:
+    def frame(number: int) -> Mapping[str, float]:
         started = time.perf_counter()
         item = items[number % len(items)] if capture is None else capture(number)
         captured = 1e3 * (time.perf_counter() - started)
@@ -115,8 +105,8 @@ def _row(name: str, engine: Engine, bundle: Bundle, frames: Frames) -> OpenRow:
         tool=OURS,
         backend=engine.graph.backend,
         precision=engine.graph.precision,
-        step=step,
         infer=engine.infer,
         graph=bundle.members[engine.graph.path],
+        frame=frame,
         engine=engine,
     )

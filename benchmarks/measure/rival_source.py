@@ -49,7 +49,7 @@ def _feeds(label: str, bundle: Bundle, frames: Frames, dataset: DataSet | None, 
             label,
             len(frames.items),
         )
-        return [make_feed(manifest.inputs, manifest.preprocess, item) for item in frames.items]
+        return frames.feeds
     images = manifest.preprocess is not None
     rng = np.random.default_rng(settings.seed)
     chosen = choose_samples(source.samples, CALIBRATION_FRAMES, rng, source.read if images else None)

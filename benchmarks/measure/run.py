@@ -88,14 +88,14 @@ def benchmark(
     """
     if dataset is not None:
         subgroup_columns(dataset, settings.subgroups)  # an unknown column is refused before the work, not after
-    labels = _labels(paths)
+    bundles = [read_bundle(path) for path in paths]
     missing: dict[str, str] = {"transfer": TRANSFER}
     threads = settings.threads
     with ExitStack() as stack, Watch(threads) as watch:
         kernels = _kernels(settings, stack)
         timed = []
-        for path, label in zip(paths, labels, strict=True):
-            timed.append(_time(path, label, dataset, settings, kernels, missing, stack, track, progress))
+        for path, label, bundle in zip(paths, _labels(paths), bundles, strict=True):
+            timed.append(_time(path, label, bundle, dataset, settings, kernels, missing, stack, track, progress))
         watch.stop()
         conditions = watch.conditions()
         sames = [ratio(_inference(one)[one.chosen], one.times.control) for one in timed]
@@ -160,6 +160,7 @@ def _kernels(settings: Settings, stack: ExitStack) -> dict[str, Kernel]:
 def _time(
     path: Path,
     label: str,
+    bundle: Bundle,
     dataset: DataSet | None,
     settings: Settings,
     kernels: Mapping[str, Kernel],
@@ -169,7 +170,6 @@ def _time(
     progress: Progress,
 ) -> Timed:
     progress(f"{label}: opening")
-    bundle = read_bundle(path)
     frames = frames_for(bundle, dataset, settings.seed)
     if frames.capture is None:
         missing.setdefault("capture", "frames were in memory; give --data with a folder of files")
@@ -185,6 +185,7 @@ def _time(
     progress(f"{label}: timing {len(rows)} rows, up to {settings.budget_s:g} s")
     times = time_engine(
         rows,
+        frames.feeds,
         kernels,
         control=_chosen(rows, choice),
         queries=settings.queries,
@@ -228,7 +229,7 @@ def _rivals(
     for rival in found.opened:
         stack.callback(rival.close)
         name = f"{label}: {rival.tool} ({rival.precision}, {rival.backend})"
-        rows.append(rival_row(name, rival, bundle.manifest, frames))
+        rows.append(rival_row(name, rival))
     return rows
 
 

@@ -25,7 +25,7 @@ class Settings:
     """
 
     queries: int = 1024
-    budget_s: float = 60.0
+    budget_s: float = 120.0
     scenarios: tuple[Scenario, ...] = ("single-stream",)
     backends: tuple[str, ...] | None = None
     threads: int | None = None

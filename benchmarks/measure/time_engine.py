@@ -1,7 +1,12 @@
-"""The clock: every row of one engine, the peaks' kernels and the control, interleaved in one run."""
+"""The clock: every row of one engine, the peaks' kernels and the control, interleaved in one run.
+
+Inference is timed on prepared tensors, as MLPerf Inference does, for rivals and engines alike; whole frames of engines have
+turns of their own, since preprocessing displaces what inference has in the caches.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +16,7 @@ from edgeneuro.benchmarks.compute.peaks import Kernel
 from edgeneuro.benchmarks.measure.open_rows import OpenRow
 from edgeneuro.benchmarks.measure.stable import warm_up
 from edgeneuro.benchmarks.protocol import Floats, Track, interleave
+from edgeneuro.spec import Feed
 
 CONTROL = "control"
 """The first row once more, under another name: what its times are off the first's is noise."""
@@ -18,6 +24,10 @@ KERNEL_EVERY = 16
 """Rounds between two calls of a kernel: peaks belong to the same minutes as the rows, at a tenth of the time."""
 LEAST_ROUNDS = 64
 """What MLPerf's early stopping asks for p90; a time budget does not cut below."""
+SETTLE_MS = 10.0
+"""Of untimed frames before the timed one. A row needs several until the caches hold its weights again (ResNet-18 in INT8: 3.2
+ms for the first frame after another row's, 2.4 from the fifth on), and threads of the library that was on before go on
+spinning for milliseconds, on the cores of whoever is next."""
 WARM_UP_LEAST, WARM_UP_MOST, WARM_UP_SHARE = 20, 300, 0.25
 """Rounds, and share of the time budget that warming up may take."""
 Step = Callable[[int], Mapping[str, float]]
@@ -25,8 +35,9 @@ Step = Callable[[int], Mapping[str, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineTimes:
-    """rows: name -> step -> (round,) ms. kernels: name -> (call,) ms. control: (round,) ms of the first row's inference, run
-    once more. warm_up: rounds before. unstable: rows that had not settled by then."""
+    """rows: name -> step -> (round,) ms; "inference" on prepared tensors, the other steps and "total" of whole frames.
+    kernels: name -> (call,) ms. control: (round,) ms of the inference that ran twice. warm_up: rounds before. unstable: rows
+    that had not settled by then."""
 
     rows: Mapping[str, Mapping[str, Floats]]
     kernels: Mapping[str, Floats]
@@ -37,6 +48,7 @@ class EngineTimes:
 
 def time_engine(
     rows: Sequence[OpenRow],
+    feeds: Sequence[Feed],
     kernels: Mapping[str, Kernel],
     *,
     control: str,
@@ -45,16 +57,17 @@ def time_engine(
     rng: np.random.Generator,
     track: Track,
 ) -> EngineTimes:
-    """queries: rounds asked for. budget_s: ends earlier, though not below LEAST_ROUNDS. control: name of the row that runs
-    twice in every round."""
-    steps: dict[str, Step] = {row.name: _in_a_stream(row.step) for row in rows}
-    steps[CONTROL] = steps[control]
+    """feeds: frames as prepared tensors. control: name of the row whose inference runs twice in every round. queries: rounds
+    asked for. budget_s: ends earlier, though not below LEAST_ROUNDS."""
+    turns = {row.name: _in_a_stream(_inference(row, feeds)) for row in rows}
+    turns[CONTROL] = turns[control]
+    turns |= {_frame(row): _in_a_stream(row.frame) for row in rows if row.frame is not None}
     warmed = warm_up(
-        steps, rng=rng, least_rounds=WARM_UP_LEAST, limit_rounds=WARM_UP_MOST, limit_s=WARM_UP_SHARE * budget_s
+        turns, rng=rng, least_rounds=WARM_UP_LEAST, limit_rounds=WARM_UP_MOST, limit_s=WARM_UP_SHARE * budget_s
     )
-    candidates = {**steps, **{name: _now_and_then(_in_a_stream(kernel.run)) for name, kernel in kernels.items()}}
+    peaks = {name: _now_and_then(_in_a_stream(kernel.run)) for name, kernel in kernels.items()}
     times = interleave(
-        candidates,
+        {**turns, **peaks},
         rounds=queries,
         warm_up=0,
         rng=rng,
@@ -63,7 +76,7 @@ def time_engine(
         least_rounds=min(LEAST_ROUNDS, queries),
     )
     return EngineTimes(
-        rows={row.name: times[row.name] for row in rows},
+        rows={row.name: {**times.get(_frame(row), {}), **times[row.name]} for row in rows},
         kernels={name: _taken(times[name]["inference"]) for name in kernels},
         control=times[CONTROL]["inference"],
         warm_up=warmed.rounds,
@@ -71,13 +84,30 @@ def time_engine(
     )
 
 
+def _frame(row: OpenRow) -> str:
+    return f"{row.name}, whole frame"
+
+
+def _inference(row: OpenRow, feeds: Sequence[Feed]) -> Step:
+    def run(number: int) -> Mapping[str, float]:
+        feed = feeds[number % len(feeds)]
+        started = time.perf_counter()
+        row.infer(feed)
+        return {"inference": 1e3 * (time.perf_counter() - started)}
+
+    return run
+
+
 def _in_a_stream(run: Step) -> Step:
-    """A turn is two frames, of which the second counts: it finds the caches as the row's own frame before left them, and
-    no thread of another library that still spins, as libraries do for a while after a call."""
+    """A turn: untimed frames for SETTLE_MS, at least one, then the one that counts, as in a stream of the row's own."""
 
     def turn(number: int) -> Mapping[str, float]:
-        run(2 * number)
-        return run(2 * number + 1)
+        started = time.perf_counter()
+        frame = 2 * number
+        run(frame)
+        while 1e3 * (time.perf_counter() - started) < SETTLE_MS:
+            run(frame)
+        return run(frame + 1)
 
     return turn
 

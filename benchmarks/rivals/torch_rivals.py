@@ -14,12 +14,9 @@ import numpy as np
 from edgeneuro.benchmarks.rivals.material import Material
 from edgeneuro.benchmarks.rivals.network import Network
 from edgeneuro.benchmarks.rivals.rival import Opened, Run
-from edgeneuro.benchmarks.rivals.time_limit import time_limit
 from edgeneuro.errors import BackendError
 from edgeneuro.spec import Array, Feed
 
-COMPILE_S = 300.0
-"""Seconds that torch.compile may take; small networks take half a minute the first time."""
 LAYOUT_S, LAYOUT_ROUNDS = 3.0, (3, 30)
 """For choosing the memory layout: about so long, so many rounds at least and at most."""
 
@@ -44,7 +41,7 @@ def open_compiled(material: Material) -> Opened:
     """`torch.compile(network)` with Inductor's `freezing`, its setting for inference: weights become constants, are laid out
     for oneDNN, batch normalisation and activations are fused into convolutions.
 
-    Raises BackendError without a C++ compiler, or where compiling takes longer than COMPILE_S.
+    Raises BackendError without a C++ compiler.
     """
     import torch
     from torch._inductor import config
@@ -53,7 +50,7 @@ def open_compiled(material: Material) -> Opened:
     network = material.network
     run = _bare(torch.compile(network.module), network)
     try:
-        with time_limit(COMPILE_S, "torch.compile"), _quiet(), config.patch(freezing=True):
+        with _quiet(), config.patch(freezing=True):
             run(material.frames[0])
     except Exception as error:
         torch._dynamo.reset()

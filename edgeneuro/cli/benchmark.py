@@ -32,7 +32,7 @@ def command(
     queries: Annotated[int, typer.Option(min=1, metavar="N", help="Frames that every row is timed on.")] = 1024,
     budget: Annotated[
         float, typer.Option(min=1.0, metavar="SECONDS", help="Of timing, an engine; ends the queries earlier.")
-    ] = 60.0,
+    ] = 120.0,
     scenario: Annotated[
         list[ScenarioName] | None,
         typer.Option(help="MLPerf scenarios, as often as wanted.  [default: single-stream]", show_default=False),

@@ -90,7 +90,7 @@ def opening(edge: Path, frame: Path) -> Sequence[Sequence[str | Path]]:
         ("inspect", edge),
         ("verify", edge),
         ("evaluate", edge, "--data", frame.parent, "--quiet"),
-        ("benchmark", edge, "--rounds", "1", "--quiet"),
+        ("benchmark", edge, "--queries", "1", "--quiet"),
     )
 
 
