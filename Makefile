@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: help install demo test lint types imports wheel check clean
+.PHONY: help install demo test lint types imports wheel regression check clean
 
 help:
 	@echo "make demo   set up $(VENV) and run the main job on simulated muscle ultrasound"
 	@echo "make test   set up $(VENV) and run the tests"
+	@echo "make regression  measure the packaged engine against .ci/baseline.json"
 	@echo "make check  lint, types, import contracts, and the wheel in a clean environment"
 
 install: $(VENV)/.installed
@@ -23,7 +24,7 @@ demo: install
 	$(BIN)/edgeneuro data make phantom --seed 7 --out $(DEMO)/frames --force
 	$(BIN)/edgeneuro run $(DEMO)/myositis-int8.edge '$(DEMO)/frames/images/*-00?_00.png'
 	$(BIN)/edgeneuro evaluate $(DEMO)/myositis-int8.edge --data $(DEMO)/frames
-	$(BIN)/edgeneuro benchmark $(DEMO)/myositis-int8.edge --threads 1
+	$(BIN)/edgeneuro benchmark $(DEMO)/myositis-int8.edge --data $(DEMO)/frames --threads 1 --budget 15 --report $(DEMO)/report --force
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -40,6 +41,9 @@ imports: install
 
 wheel: install
 	bash .ci/check_wheel $(BIN)/python
+
+regression: install
+	bash .ci/benchmark $(BIN)/python
 
 check: lint types imports wheel
 

@@ -1,6 +1,6 @@
 """Engines beside the fastest rival of the same accuracy, and beside the machine's INT8 floor, on every study network.
 
-    python -m edgeneuro.benchmarks.bars [NET...] [--again]
+    python -m edgeneuro.benchmarks.bars [NET...] [--again] [--readme README.md]
 
 Networks: those of edgeneuro.benchmarks.study_engines, which says how they are trained. Each is measured with one thread and
 with two, as `edgeneuro benchmark --rivals` does it; a report that is there is taken, --again measures anew. Data sets are
@@ -21,9 +21,10 @@ from rich.console import Console
 from edgeneuro.benchmarks.document import Comparison, Report, Row
 from edgeneuro.benchmarks.measure.run import benchmark
 from edgeneuro.benchmarks.measure.settings import Settings
+from edgeneuro.benchmarks.readme import inject
 from edgeneuro.benchmarks.report.read import read_report
 from edgeneuro.benchmarks.report.write import write_report
-from edgeneuro.benchmarks.results import RESULTS, write_result
+from edgeneuro.benchmarks.results import RESULTS, table, write_result
 from edgeneuro.benchmarks.rivals.accuracy import fastest_rival
 from edgeneuro.benchmarks.study_engines import NAMES, study_engine
 from edgeneuro.files import write_bytes
@@ -124,8 +125,14 @@ def notes_of(name: str, row: Mapping[str, Any], done: Report) -> Iterator[str]:
     """Sentences under the table: what was asked for, the slowest layers, why there is no verdict."""
     where = f"{name}, {row['threads']} thread(s)"
     if name in FLOORS:
-        met = "met" if row["to_compute"] <= FLOORS[name] else "missed"
-        yield f"{where}: {row['to_compute']:.2f} times all its operations at the INT8 peak, asked for {FLOORS[name]:g}: {met}."
+        readings = {
+            "all its operations at the INT8 peak": row["to_compute"],
+            "its floor layer by layer": row["to_floor"],
+        }
+        for what, times in readings.items():
+            if times is not None:
+                met = "met" if times <= FLOORS[name] else "missed"
+                yield f"{where}: {times:.2f} times {what}, asked for {FLOORS[name]:g}: {met}."
     ours = next(one for one in done.rows if one.chosen)
     slow = sorted((layer for layer in ours.layers if layer.floor_ms), key=lambda one: -(one.ms - (one.floor_ms or 0)))[
         :4
@@ -138,7 +145,28 @@ def notes_of(name: str, row: Mapping[str, Any], done: Report) -> Iterator[str]:
         yield f"{where}: no verdict, {reason}"
 
 
-def write(names: Sequence[str], reports: Mapping[tuple[str, int], Report]) -> None:
+def summary(rows: Sequence[Mapping[str, Any]], done: Report) -> str:
+    """The README's table. done: any of the reports, for machine and date."""
+    shown = ("network", "threads", "chosen", "ms", "rival", "ratio", "verdict", "to_compute")
+    here = done.machine
+    return "\n".join(
+        [
+            table(
+                rows, {name: COLUMNS[name] for name in shown} | {"to_compute": "times its operations at the INT8 peak"}
+            ),
+            "",
+            (
+                "One frame at a time, inference on ready tensors, all rows of a network interleaved in one run; a rival counts "
+                "unless its accuracy on held-out groups is shown to be worse. STANet: us_lung_pocus, U-Net: neuron_pfc_pn, "
+                f"ResNet-18: skin_ham10000, fold 0. {here['processor']}, {here['cores']} cores, {done.date[:10]}. Script: "
+                "`python -m edgeneuro.benchmarks.bars`; what was missed and why, and every report: "
+                "[docs/results/bars.md](docs/results/bars.md)."
+            ),
+        ]
+    )
+
+
+def write(names: Sequence[str], reports: Mapping[tuple[str, int], Report], readme: Path | None) -> None:
     """The table of all networks, and every report without its page."""
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
@@ -168,11 +196,14 @@ def write(names: Sequence[str], reports: Mapping[tuple[str, int], Report]) -> No
             ],
         },
     )
+    if readme is not None:
+        inject(readme, "bars", summary(rows, done))
 
 
 def main(
     nets: Annotated[list[str] | None, typer.Argument(help=f"Some of {', '.join(NAMES)}; all by default.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure what was measured before.")] = False,
+    readme: Annotated[Path | None, typer.Option(help="README.md to put the summary into.")] = None,
 ) -> None:
     """Measure what has not been measured yet, and write the tables."""
     console, names = Console(stderr=True), list(nets or NAMES)
@@ -182,7 +213,7 @@ def main(
             if again:
                 shutil.rmtree(REPORTS / f"{name}-{threads}t", ignore_errors=True)
             reports[name, threads] = report_of(name, threads, progress=lambda text: console.print(text))
-    write(names, reports)
+    write(names, reports, readme)
 
 
 if __name__ == "__main__":
