@@ -44,11 +44,10 @@ def choose_graph(
     candidates = [graph for graph in graphs if graph.precision == wanted]
     if not candidates:
         raise none_of(manifest, wanted, backend or ", ".join(BACKENDS), where)
-    needs = {graph.path: unmet(graph, offered, asked=backend is not None) for graph in candidates}
-    for graph in candidates:
-        if not needs[graph.path]:
+    for graph in candidates:  # one by one: asking whether a backend is installed imports its library
+        if not unmet(graph, offered, asked=backend is not None):
             return graph, flags
-    missing = needs[candidates[0].path]
+    missing = unmet(candidates[0], offered, asked=backend is not None)
     for graph in graphs:
         if graph.precision == "fp32" and not unmet(graph, offered, asked=backend is not None):
             log.warning(

@@ -96,7 +96,7 @@ def _steps(name: str, rows: Sequence[Row]) -> Table | None:
     if found == ["inference"]:
         return None
     return Table(
-        caption=f"{name}: steps of a frame, ms, median and p99",
+        caption=f"{name}: steps of a frame, ms, median and p99; inference on ready tensors, total with the inference within",
         head=("row", *found),
         rows=tuple(
             (_marked(row), *(_step(row, step) for step in found)) for row in rows if set(row.steps) > {"inference"}

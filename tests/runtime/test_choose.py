@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +14,7 @@ from edgeneuro.errors import BackendError, BundleError
 from edgeneuro.manifest import Precision
 from edgeneuro.runtime import choose
 from edgeneuro.runtime.choose import choose_graph
-from tests.runtime.bundles import tiny_graph, tiny_manifest
+from tests.runtime.bundles import tiny_graph, tiny_manifest, write_bundle
 
 FLOAT = tiny_graph("model.onnx")
 VNNI = tiny_graph("graphs/onnxruntime.int8.onnx", precision="int8", requires=("x86_64", "vnni"))
@@ -149,3 +152,11 @@ def test_a_graph_made_for_one_backend_is_not_given_to_another() -> None:
 def test_a_backend_nobody_knows_is_refused_by_name() -> None:
     with pytest.raises(BackendError, match="'abacus': is not known here, expected one of onnxruntime, openvino"):
         choose_graph(tiny_manifest(), None, "a.edge", backend="abacus")
+
+
+def test_a_graph_for_the_default_backend_wakes_no_other_library(tmp_path: Path) -> None:
+    graphs = (tiny_graph(), tiny_graph("graphs/openvino.onnx", backend="openvino"))
+    path = write_bundle(tmp_path / "a.edge", tiny_manifest(graphs=graphs))
+    code = f"import sys; from edgeneuro.runtime import open_engine; open_engine({str(path)!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "onnxruntime" in done.stdout.split() and "openvino" not in done.stdout.split()
