@@ -189,6 +189,7 @@ def write(names: Sequence[str], reports: Mapping[tuple[str, int], Report], readm
             "rounds": {
                 f"{name}, {threads}": sum(done.protocol.rounds.values()) for (name, threads), done in reports.items()
             },
+            "what was missed, and why": "[bars.notes.md](bars.notes.md)",
             "dates": sorted({done.date[:10] for done in reports.values()}),
             "notes": [
                 "The full reports are in [reports](reports). Same accuracy: a rival that is not shown to be worse than our row.",

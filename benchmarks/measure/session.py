@@ -86,6 +86,7 @@ class Session:
             frames.feeds,
             kernels,
             control=chosen_row(rows, choice),
+            threads=settings.threads,
             queries=settings.queries,
             budget_s=settings.budget_s,
             rng=np.random.default_rng(settings.seed),

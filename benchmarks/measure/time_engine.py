@@ -24,10 +24,11 @@ KERNEL_EVERY = 16
 """Rounds between two calls of a kernel: peaks belong to the same minutes as the rows, at a tenth of the time."""
 LEAST_ROUNDS = 64
 """What MLPerf's early stopping asks for p90; a time budget does not cut below."""
-SETTLE_MS = 10.0
-"""Of untimed frames before the timed one. A row needs several until the caches hold its weights again (ResNet-18 in INT8: 3.2
-ms for the first frame after another row's, 2.4 from the fifth on), and threads of the library that was on before go on
-spinning for milliseconds, on the cores of whoever is next."""
+SETTLE_MS, SETTLE_THREADS_MS = 10.0, 40.0
+"""Of untimed frames before the timed one, with one thread and with more. A row needs several until the caches hold its
+weights again (ResNet-18 in INT8: 3.2 ms for the first frame after another row's, 2.4 from the fifth on). Several threads need
+longer, until the system has put each on a core of its own and those of the library that was on before spin no more (STANet
+in INT8 on two cores: 0.8 ms for the first twenty to forty frames, then 0.6)."""
 WARM_UP_LEAST, WARM_UP_MOST, WARM_UP_SHARE = 20, 300, 0.25
 """Rounds, and share of the time budget that warming up may take."""
 Step = Callable[[int], Mapping[str, float]]
@@ -52,16 +53,18 @@ def time_engine(
     kernels: Mapping[str, Kernel],
     *,
     control: str,
+    threads: int | None,
     queries: int,
     budget_s: float,
     rng: np.random.Generator,
     track: Track,
 ) -> EngineTimes:
-    """feeds: frames as prepared tensors. control: name of the row whose inference runs twice in every round. queries: rounds
-    asked for. budget_s: ends earlier, though not below LEAST_ROUNDS."""
-    turns = {row.name: _in_a_stream(_inference(row, feeds)) for row in rows}
+    """feeds: frames as prepared tensors. control: name of the row whose inference runs twice in every round. threads: of each
+    row, None for the backend's own choice. queries: rounds asked for. budget_s: ends earlier, though not below LEAST_ROUNDS."""
+    settle_ms = SETTLE_MS if threads == 1 else SETTLE_THREADS_MS
+    turns = {row.name: _in_a_stream(_inference(row, feeds), settle_ms) for row in rows}
     turns[CONTROL] = turns[control]
-    frames = {_frame(row): _in_a_stream(row.frame) for row in rows if row.frame is not None}
+    frames = {_frame(row): _in_a_stream(row.frame, settle_ms) for row in rows if row.frame is not None}
     warmed = warm_up(
         {**turns, **{name: _total(turn) for name, turn in frames.items()}},
         rng=rng,
@@ -69,7 +72,7 @@ def time_engine(
         limit_rounds=WARM_UP_MOST,
         limit_s=WARM_UP_SHARE * budget_s,
     )
-    peaks = {name: _now_and_then(_in_a_stream(kernel.run)) for name, kernel in kernels.items()}
+    peaks = {name: _now_and_then(_in_a_stream(kernel.run, settle_ms)) for name, kernel in kernels.items()}
     times = interleave(
         {**turns, **frames, **peaks},
         rounds=queries,
@@ -107,14 +110,14 @@ def _inference(row: OpenRow, feeds: Sequence[Feed]) -> Step:
     return run
 
 
-def _in_a_stream(run: Step) -> Step:
-    """A turn: untimed frames for SETTLE_MS, at least one, then the one that counts, as in a stream of the row's own."""
+def _in_a_stream(run: Step, settle_ms: float) -> Step:
+    """A turn: untimed frames for `settle_ms`, at least one, then the one that counts, as in a stream of the row's own."""
 
     def turn(number: int) -> Mapping[str, float]:
         started = time.perf_counter()
         frame = 2 * number
         run(frame)
-        while 1e3 * (time.perf_counter() - started) < SETTLE_MS:
+        while 1e3 * (time.perf_counter() - started) < settle_ms:
             run(frame)
         return run(frame + 1)
 
