@@ -14,13 +14,14 @@ from edgeneuro.spec import Feed
 
 Floats = NDArray[np.float64]
 
-BUDGET_S = 1.5
+BUDGET_S = 3.0
 """Of all rounds together; no round is begun after it."""
 LEAST_ROUNDS = 5
-TURN_S = 0.01
+TURN_S = 0.04
 LEAST_CALLS = 3
-"""A turn is so long and has so many calls at least, of which the fastest counts. The first ones meet the caches, and for a
-few milliseconds the spinning threads, of whoever was on before; any of them may be interrupted by another process."""
+"""A turn is so long and has so many calls at least, of which the fastest counts. The first ones meet the caches and the
+spinning threads of whoever was on before, several threads may share a core for tens of milliseconds until the system parts
+them, and any call may be interrupted by another process."""
 WAVES = 4
 """Frames a call, for each stream."""
 
