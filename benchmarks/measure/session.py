@@ -24,7 +24,7 @@ from edgeneuro.runtime import Bundle
 from edgeneuro.runtime.auto import Choice, choose_auto
 
 TRANSFER = "processors share their memory with the program: nothing is copied to a device"
-NO_CAPTURE = "frames were in memory; give --data with a folder of files"
+NO_CAPTURE = "frames were made by the package or lay in memory; give --data with recorded frames"
 NO_FRAMES = "no frames to judge by; give --data with labelled frames of other groups"
 
 
