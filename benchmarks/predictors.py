@@ -16,7 +16,7 @@ import numpy as np
 from edgeneuro.benchmarks.scoring import Probabilities
 from edgeneuro.data.split import Split
 from edgeneuro.errors import BackendError, InputError, ModelFileError
-from edgeneuro.manifest import PRIMARY_METRICS, Task
+from edgeneuro.manifest import PRIMARY_METRICS, Precision, Task
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime import Engine, Segmentation, open_engine
 from edgeneuro.runtime.backends import open_backend
@@ -55,29 +55,35 @@ class Predictor:
 
 
 @contextmanager
-def open_predictor(source: Path, *, threads: int | None = None) -> Iterator[Predictor]:
-    """source: NAME.edge, NAME.onnx, or a checkpoint folder. Raises InputError, and what opening each raises."""
+def open_predictor(source: Path, *, threads: int | None = None, allow_unsigned: bool = False) -> Iterator[Predictor]:
+    """source: NAME.edge, NAME.onnx, or a checkpoint folder. allow_unsigned: as for `open_engine`. Raises InputError, and what opening each raises."""
     if not source.exists():
         raise InputError(f"{source}: does not exist; expected an .edge file, an .onnx file or a checkpoint folder")
     with ExitStack() as stack:
         if source.is_dir():
             yield _checkpoint(source, threads)
         elif source.suffix == ".edge":
-            yield _engine(source, threads, stack)
+            yield _engine(source, threads, stack, allow_unsigned=allow_unsigned)
         elif source.suffix == ".onnx":
             yield _onnx(source, threads, stack)
         else:
             raise InputError(f"{source}: is no .edge file, .onnx file or checkpoint folder; expected one of these")
 
 
-def _engine(path: Path, threads: int | None, stack: ExitStack) -> Predictor:
+def _engine(path: Path, threads: int | None, stack: ExitStack, *, allow_unsigned: bool) -> Predictor:
     """Every precision of the bundle that this machine opens, fp32 first."""
-    first = stack.enter_context(open_engine(path, precision="fp32", threads=threads))
+
+    def opened(precision: Precision) -> Engine:
+        return stack.enter_context(
+            open_engine(path, precision=precision, threads=threads, allow_unsigned=allow_unsigned)
+        )
+
+    first = opened("fp32")
     manifest = first.manifest
     engines = {"fp32": first}
     notes = list(manifest.notes)
     for precision in sorted({graph.precision for graph in manifest.graphs} - {"fp32"}):
-        engine = stack.enter_context(open_engine(path, precision=precision, threads=threads))
+        engine = opened(precision)
         if engine.graph.precision == precision:
             engines[precision] = engine
         else:

@@ -51,10 +51,11 @@ def _check(variant: Variant, model: bytes) -> Check:
 def _int8(runtime: str, model: bytes, *, uint8_is_error: bool = True) -> int | None:
     """None for ONNX Runtime on ARM, whose own graph nobody here can read. Raises BackendError."""
     from edgeneuro.export.census import int8_convolutions, openvino_int8_convolutions
-    from edgeneuro.runtime.backends.tensorrt_rtx import build_evidence
+    from edgeneuro.runtime.backends.trt import builder
 
     if runtime.startswith("tensorrt"):
-        return build_evidence(model, uint8_is_error=uint8_is_error).int8_convolutions
+        layers = builder.evidence(model, uint8_is_error=uint8_is_error).layers
+        return None if layers is None else layers.int8_convolutions
     if runtime == "openvino":
         return openvino_int8_convolutions(model)
     return int8_convolutions(model) if runtime == "onnxruntime" else None

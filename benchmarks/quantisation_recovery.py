@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from edgeneuro.benchmarks.quantisation_tables import percent, points
+from edgeneuro.benchmarks.quantisation_tables import percent
+from edgeneuro.benchmarks.report.words import points
 from edgeneuro.benchmarks.results import write_result
 from edgeneuro.data import DataSet, open_data
 from edgeneuro.errors import ModelFileError

@@ -12,6 +12,7 @@ from edgeneuro.benchmarks.quantisation_checks import Check
 from edgeneuro.benchmarks.quantisation_graphs import FLOAT, OURS, RUNTIMES, Graphs
 from edgeneuro.benchmarks.quantisation_outputs import EMULATED
 from edgeneuro.benchmarks.quantisation_times import Timed, Times
+from edgeneuro.benchmarks.report.words import points
 from edgeneuro.manifest import Interval
 from edgeneuro.records import to_json
 
@@ -196,12 +197,6 @@ def refusals(measured: Measured) -> Iterator[str]:
 def spread(ratio: Ratio) -> str:
     """ "0.42 [0.40, 0.45]": median and the middle four fifths of the rounds."""
     return f"{ratio.p50:.2f} [{ratio.p10:.2f}, {ratio.p90:.2f}]"
-
-
-def points(interval: Interval) -> str:
-    """ "+0.12 [-0.10, +0.40]"."""
-    value, low, high = (round(x, 2) + 0.0 for x in (interval.value, interval.low, interval.high))
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def percent(interval: Interval) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from edgeneuro.benchmarks.readme import inject
+from edgeneuro.benchmarks.report.words import percent
 from edgeneuro.benchmarks.results import RESULTS, machine, table, write_result
 from edgeneuro.benchmarks.scoring import Level, Probabilities, Scores, score_levels
-from edgeneuro.benchmarks.show import percent
 from edgeneuro.data.sample import DataSet
 from edgeneuro.metrics import RESAMPLES, macro_f1
 from edgeneuro.records import to_json

@@ -18,7 +18,7 @@ import typer
 from edgeneuro.benchmarks.protocol import Floats, interleave, load_average
 from edgeneuro.benchmarks.results import write_result
 from edgeneuro.runtime import Engine, open_engine, read_bundle
-from edgeneuro.runtime.backends import BACKENDS, is_installed
+from edgeneuro.runtime.backends import BACKENDS, unavailable
 from edgeneuro.runtime.choose import graphs_on
 from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.spec import Feed
@@ -105,7 +105,7 @@ def main(
     """Time every precision of the engine on every installed backend and write the result."""
     load, rows = load_average(), []
     bundle = read_bundle(engine)
-    for backend in filter(is_installed, BACKENDS):
+    for backend in (name for name in BACKENDS if not unavailable(name)):
         runnable = [graph for graph in graphs_on(bundle.manifest, backend) if not set(graph.requires) - cpu_features()]
         for precision in dict.fromkeys(graph.precision for graph in runnable):
             with open_engine(engine, precision=precision, backend=backend, threads=threads) as opened:

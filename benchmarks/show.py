@@ -10,20 +10,10 @@ from rich.table import Table
 from edgeneuro.benchmarks.accuracy import Evaluation, LeftOut
 from edgeneuro.benchmarks.document import Subgroup
 from edgeneuro.benchmarks.mask_scoring import MaskGraph, MaskLevel
+from edgeneuro.benchmarks.report.words import percent, points
 from edgeneuro.benchmarks.scoring import FRAME, Level, Scores
 from edgeneuro.manifest import Interval
 from edgeneuro.metrics import MASK_METRICS, METRICS, SPECIFICITY
-
-
-def percent(interval: Interval) -> str:
-    """ "71.2 [60.1, 80.9]", of a share."""
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-
-
-def points(interval: Interval) -> str:
-    """ "+0.4 [-0.2, +1.1]"; a zero has no minus."""
-    value, low, high = (round(x, 2) + 0.0 for x in (interval.value, interval.low, interval.high))
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def show_evaluation(done: Evaluation, console: Console) -> None:

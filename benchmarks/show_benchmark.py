@@ -9,7 +9,7 @@ from rich.table import Table
 
 from edgeneuro.benchmarks.document import OURS, Comparison, EngineRecord, Latency, Report, Row
 from edgeneuro.benchmarks.dual import DUAL_INPUT, DUAL_MODEL
-from edgeneuro.benchmarks.show import percent, points
+from edgeneuro.benchmarks.report.words import percent, points
 
 MOST_LAYERS = 5
 """Slowest layers named for the chosen row; the report has them all."""

@@ -37,7 +37,7 @@ from edgeneuro.export.source import FloatModel, load_source
 from edgeneuro.export.targets import bundle_forms
 from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import Bundle, open_engine, read_bundle
-from edgeneuro.runtime.backends.tensorrt_rtx import build_evidence
+from edgeneuro.runtime.backends.trt.builder import evidence
 from edgeneuro.spec import Item
 
 CALIBRATION, TEST = 32, 16
@@ -212,10 +212,11 @@ def _compared(model: FloatModel, manifest: Manifest, bundle: Bundle, test: DataS
 
 def _accepted(graph: bytes) -> str:
     try:
-        found = build_evidence(graph)
+        layers = evidence(graph).layers
     except BackendError as error:
         return f"refused: {error}"
-    return f"built, {found.int8_convolutions} of {found.convolutions} convolutions in INT8"
+    assert layers is not None  # it was built
+    return f"built, {layers.int8_convolutions} of {layers.convolutions} convolutions in INT8"
 
 
 def _operators(model: Any) -> dict[str, int]:

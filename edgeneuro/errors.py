@@ -14,7 +14,9 @@
     ├── UsageError            exit 2: options that contradict each other
     └── PromiseError          exit 3: readable, but a promise fails
         ├── IntegrityError    a hash or the canonical form of a bundle
+        ├── SignatureError    a bundle whose signer is not trusted here, or a signature or trusted key in doubt
         ├── SelfTestError     golden outputs not reproduced
+        ├── ComparisonError   an executable beyond tolerance of its reference
         ├── GateError         accuracy outside the margin that was asked for, or not known to be inside
         └── RegressionError   a benchmark that is worse than its baseline
 
@@ -94,12 +96,20 @@ class IntegrityError(PromiseError):
     """A bundle whose bytes differ from what its manifest promises."""
 
 
+class SignatureError(PromiseError):
+    """A bundle whose signer is not trusted here, or a signature or a trusted key that is in doubt."""
+
+
 class SelfTestError(PromiseError):
     """A bundle that does not reproduce its golden outputs here."""
 
 
 class GateError(PromiseError):
     """An engine outside the margin of accuracy that was asked for, or not known to be inside. record: edgeneuro.manifest.Gate."""
+
+
+class ComparisonError(PromiseError):
+    """An executable beyond tolerance of its reference. record: edgeneuro.benchmarks.compare.records.Comparison."""
 
 
 class RegressionError(PromiseError):

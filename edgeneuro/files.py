@@ -23,12 +23,14 @@ def sha256(data: bytes) -> str:
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Raise OutputError when `path` exists and `force` is not given."""
     if path.exists() and not force:
-        raise OutputError(f"{path}: exists already; give --force to replace it, or another --out")
+        raise OutputError(f"{path}: exists already; give --force to replace it, or another name")
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A temporary name beside `path`; what was written there is synced and renamed at the end.
+
+    private: only its owner can read it, from the start.
 
     On any exception, interrupts included, the temporary file is removed and `path` is untouched.
     Raises OutputError when the folder cannot be written or the disk is full.
@@ -42,9 +44,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        if not private:  # which a temporary file is
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
         temporary = None
         _sync_folder(path.parent)
@@ -74,9 +77,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, atomically. Raises OutputError."""
-    with atomic_path(path) as temporary:
+def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Replace `path` by `data`, atomically. private: only its owner can read it. Raises OutputError."""
+    with atomic_path(path, private=private) as temporary:
         temporary.write_bytes(data)
 
 

@@ -59,6 +59,28 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrebuiltEngine:
+    """An engine that was built ahead from one of the graphs: a cache, never the truth. Built on a processor, it has run on
+    no GPU.
+
+    path: member of the bundle. graph: member it was built from. version: of the library. platform: e.g. "linux-x86_64".
+    compute_capabilities: of the GPUs it was built for, e.g. "8.6". max_batch: frames at once. convolutions: in the network;
+    int8_convolutions, half_convolutions: those whose layer in the engine reads INT8, FP16.
+    """
+
+    path: str
+    graph: str
+    backend: str
+    version: str
+    platform: str
+    compute_capabilities: tuple[str, ...]
+    max_batch: int = 1
+    convolutions: int
+    int8_convolutions: int
+    half_convolutions: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataIdentity:
     """A data set by name. licence: as its source states it. simulated: made by this package."""
 
@@ -224,7 +246,7 @@ class Manifest:
     provenance: sha256 of what the bundle was made from, and settings, by name. tools: library versions.
     primary_metric: key in edgeneuro.metrics, or "output_error" for tensors. precision: what the user asked for, as
     delivered. classes: by number; of a segmentation the name of each value of the mask, 0 first, the background; empty
-    for tensors. preprocess: None for a network that takes arrays, each input as it is.
+    for tensors. engines: built ahead, empty in most bundles. preprocess: None for a network that takes arrays, each input as it is.
     """
 
     schema: int = SCHEMA
@@ -246,6 +268,7 @@ class Manifest:
     provenance: Mapping[str, str]
     tools: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    engines: tuple[PrebuiltEngine, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeneuro.data import DataSet, Split
@@ -20,11 +20,13 @@ from edgeneuro.export.keep_float import KeepFloat
 from edgeneuro.export.make_plan import DEFAULT_METHOD
 from edgeneuro.export.parts import calibration_part, choosing_part, own_data, split_of, test_part, training_frames
 from edgeneuro.export.plan import Plan
+from edgeneuro.export.prebuilt import FLAVOUR
 from edgeneuro.export.source import FloatModel, load_source, with_classes
 from edgeneuro.export.targets import bundle_forms
 from edgeneuro.files import refuse_existing, write_bytes
 from edgeneuro.manifest import Manifest, Precision
 from edgeneuro.runtime.backends import open_backend
+from edgeneuro.runtime.backends.trt.records import BuildSettings as DeviceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,8 @@ class BuildSettings:
     that can be checked here. method: of the ranges. calibration_frames: at most so many. threads: the device's, for the
     placement search. search_s: time for that search, in seconds for each target. seed: of the choice of frames.
     keep_float: layers that have to stay in float. margin: the gate's, None builds unjudged; by: judge by this column too.
-    plan: one recorded earlier, used in place of calibration and search."""
+    plan: one recorded earlier, used in place of calibration and search. device: of the engines that TensorRT-RTX builds
+    into the bundle, where it is among the backends."""
 
     precision: Precision = "int8"
     backends: tuple[str, ...] = ()
@@ -46,6 +49,7 @@ class BuildSettings:
     margin: Margin | None = None
     by: str | None = None
     plan: Plan | None = None
+    device: DeviceSettings = field(default_factory=DeviceSettings)
 
     @property
     def quantises(self) -> bool:
@@ -117,6 +121,8 @@ def build_engine(
         judged=frames.judged,
         margin=settings.margin,
         by=settings.by,
+        prebuilt=settings.device if FLAVOUR in settings.backends else None,
+        progress=progress,
     )
     if built.manifest.gate is not None:
         require_pass(built.manifest.gate, str(out))

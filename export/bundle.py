@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,10 +18,12 @@ from edgeneuro.export.gate import Margin, judge
 from edgeneuro.export.golden import golden_feeds, golden_outputs, pack_golden, tolerance
 from edgeneuro.export.lowered import FLOAT_GRAPH, Lowered, graph_entry, lowered_graphs
 from edgeneuro.export.outcomes import Baseline, Outcomes
+from edgeneuro.export.prebuilt import prebuild
 from edgeneuro.export.source import FloatModel
 from edgeneuro.export.specs import output_specs
 from edgeneuro.manifest import Accuracy, Gate, Graph, Manifest, Precision
 from edgeneuro.runtime.backends import Backend
+from edgeneuro.runtime.backends.trt.records import BuildSettings
 from edgeneuro.runtime.bundle import GOLDEN, pack_bundle
 
 PLAN = "ranges.json"
@@ -46,12 +48,14 @@ def make_bundle(
     judged: DataSet | None,
     margin: Margin | None = None,
     by: str | None = None,
+    prebuilt: BuildSettings | None = None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> Built:
     """Lower the plan, run every graph on the golden and the judged frames, and pack.
 
     forms: of the graphs beside the float one. classes: empty for tensors. calibrated: None where nothing is in INT8.
     judged: frames unseen in training and calibration, None where there are none. margin: judge by it, None does not;
-    by: by this column too.
+    by: by this column too. prebuilt: how to build TensorRT-RTX engines into the bundle, None builds none.
     """
     plan = calibrated.plan if calibrated else None
     lowered = lowered_graphs(model.graph, forms, plan)
@@ -70,6 +74,7 @@ def make_bundle(
         graph_entry(path, item, model.graph, plan, tolerance(outputs[path], outputs[FLOAT_GRAPH]))
         for path, item in lowered.items()
     )
+    engines = prebuild(lowered, prebuilt, progress=progress) if prebuilt is not None else {}
     manifest = Manifest(
         model=model.name,
         task=model.task,
@@ -89,9 +94,11 @@ def make_bundle(
         provenance=model.provenance,
         tools={"edgeneuro": __version__, **{tool: version(tool) for tool in TOOLS}},
         notes=_notes(model, calibrated, accuracy),
+        engines=tuple(engines),
     )
     content = {path: item.content for path, item in lowered.items()}
     members = {**content, GOLDEN: pack_golden(feeds, outputs)}
+    members |= {engine.path: built for engine, built in engines.items()}
     if calibrated:
         members[PLAN] = calibrated.plan.to_bytes()
     return Built(manifest=manifest, content=pack_bundle(manifest, members))

@@ -8,7 +8,7 @@ from edgeneuro.errors import UsageError
 from edgeneuro.export.emulate import open_emulated
 from edgeneuro.export.forms import FORMS, Form, forms_of
 from edgeneuro.manifest import Precision
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, Backend, is_installed, open_backend
+from edgeneuro.runtime.backends import BACKENDS, Backend, open_backend, unavailable
 from edgeneuro.runtime.cpu import cpu_features
 
 NEEDS_ITS_RUNTIME = ("openvino",)
@@ -21,20 +21,20 @@ def bundle_forms(precision: Precision, backends: Sequence[str]) -> tuple[Form, .
     Raises UsageError for a backend that is not known, or that has to be checked and is not installed.
     """
     known = tuple(dict.fromkeys(form.backend for form in FORMS.values()))
+    offered = tuple(name for name, kind in BACKENDS.items() if {name, *kind.reads} & set(known))
     for name in backends:
-        if name not in known:
-            raise UsageError(f"--backend {name}: is not known, expected one of {', '.join(known)}")
+        if name not in offered:
+            raise UsageError(f"--backend {name}: is not known, expected one of {', '.join(offered)}")
         if name in NEEDS_ITS_RUNTIME and not executes(name):
-            raise UsageError(
-                f"--backend {name}: is not installed, and its graph has to be checked on it; run: {REMEDIES[name]}"
-            )
-    wanted = backends or [name for name in known if name not in NEEDS_ITS_RUNTIME or executes(name)]
+            raise UsageError(f"--backend {name}: {unavailable(name)}; its graph has to be checked on it")
+    wanted = [form for name in backends for form in (name, *BACKENDS[name].reads)]
+    wanted = wanted or [name for name in known if name not in NEEDS_ITS_RUNTIME or executes(name)]
     return forms_of(precision, wanted)
 
 
 def executes(backend: str) -> bool:
-    """Whether `backend` runs graphs here. TensorRT does not yet: its graphs are emulated."""
-    return backend in BACKENDS and is_installed(backend)
+    """Whether `backend` runs graphs here."""
+    return not unavailable(backend)
 
 
 def runs_here(form: Form) -> bool:

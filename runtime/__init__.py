@@ -6,7 +6,7 @@ with open_engine("myositis-int8.edge") as engine:
     print(engine.classify(frame).label)
 """
 
-from edgeneuro.runtime.bundle import Bundle, pack_bundle, read_bundle
+from edgeneuro.runtime.bundle import Bundle, pack_bundle, read_bundle, read_untrusted
 from edgeneuro.runtime.engine import Engine, open_engine
 from edgeneuro.runtime.postprocess import Prediction, Result, Segmentation, TensorOutputs
 
@@ -20,4 +20,5 @@ __all__ = [
     "open_engine",
     "pack_bundle",
     "read_bundle",
+    "read_untrusted",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgeneuro.cache import entry_path, read_entry, write_entry
 from edgeneuro.errors import BackendError, SelfTestError
 from edgeneuro.files import sha256
 from edgeneuro.manifest import Graph, Manifest, Precision
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, Backend, is_installed, library_version
+from edgeneuro.runtime.backends import BACKENDS, Backend, library_version, unavailable
 from edgeneuro.runtime.bundle import Bundle, read_bundle
 from edgeneuro.runtime.choose import DEFAULT_BACKEND, graphs_on, in_words, none_of, unmet, wanted_precision
 from edgeneuro.runtime.cpu import core_count, cpu_features, processor_name
@@ -54,7 +55,7 @@ class Choice:
 @dataclass(frozen=True, kw_only=True)
 class _Key:
     """What a choice depends on. bundle: SHA-256 of the manifest, which holds that of every other member. precision: looked
-    for. cores: this process may use. versions: of the installed libraries, and edgeneuro's."""
+    for. cores: this process may use. versions: of the installed libraries, and edgeneuro's. gpu: "" where none is used."""
 
     bundle: str
     precision: Precision
@@ -63,6 +64,7 @@ class _Key:
     threads: int | None
     streams: int
     versions: Mapping[str, str]
+    gpu: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +74,17 @@ class _Entry:
 
 
 def choose_auto(
-    path: str | Path, *, precision: Precision | None = None, threads: int | None = None, streams: int = 1
+    path: str | Path,
+    *,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    streams: int = 1,
+    allow_unsigned: bool = False,
 ) -> Choice:
     """What `open_engine(path, backend="auto")` runs, with the same arguments. Raises as it does, but for its self-test:
     a graph that does not reproduce its golden outputs is left out."""
-    return choose_for(read_bundle(Path(path)), str(path), precision=precision, threads=threads, streams=streams)
+    bundle = read_bundle(Path(path), allow_unsigned=allow_unsigned)
+    return choose_for(bundle, str(path), precision=precision, threads=threads, streams=streams)
 
 
 def choose_for(bundle: Bundle, where: str, *, precision: Precision | None, threads: int | None, streams: int) -> Choice:
@@ -119,8 +127,9 @@ def _candidates(manifest: Manifest, wanted: Precision) -> tuple[list[Graph], dic
     graphs: list[Graph] = []
     excluded: dict[str, str] = {}
     for backend in BACKENDS:
-        if not is_installed(backend):
-            excluded[backend] = f"is not installed; run: {REMEDIES[backend]}"
+        if unavailable(backend):
+            if _worth_saying(backend):
+                excluded[backend] = unavailable(backend)
             continue
         for precision in dict.fromkeys((wanted, "fp32")):
             there = [graph for graph in graphs_on(manifest, backend) if graph.precision == precision]
@@ -130,6 +139,12 @@ def _candidates(manifest: Manifest, wanted: Precision) -> tuple[list[Graph], dic
                 needs = in_words(unmet(there[0], cpu_features(), asked=True))
                 excluded[_label(there[0])] = f"needs {needs}"
     return graphs, excluded
+
+
+def _worth_saying(backend: str) -> bool:
+    """Of one that cannot run here. Who has not installed a library for GPUs knows that none is used."""
+    kind = BACKENDS[backend]
+    return not kind.gpu or find_spec(kind.library) is not None
 
 
 def _measured(
@@ -216,7 +231,19 @@ def _key(bundle: Bundle, wanted: Precision, threads: int | None, streams: int) -
         threads=threads,
         streams=streams,
         versions={"edgeneuro": __version__, **{name: number for name, number in found.items() if number is not None}},
+        gpu=_gpu(),
     )
+
+
+def _gpu() -> str:
+    """The device of the backends that need one, "" where none of them can run."""
+    if all(unavailable(name) for name, kind in BACKENDS.items() if kind.gpu):
+        return ""
+    from edgeneuro.runtime.backends.cuda.open import open_cuda
+
+    with closing(open_cuda()) as cuda:
+        found = cuda.device()
+    return f"{found.name}, compute capability {found.compute_capability}, driver for CUDA {found.driver}"
 
 
 def _names(choice: Choice, graphs: Sequence[Graph]) -> bool:

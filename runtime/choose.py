@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from edgeneuro.errors import BundleError
 from edgeneuro.manifest import Graph, Manifest, Precision
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, check_known, is_installed
+from edgeneuro.runtime.backends import BACKENDS, check_known, unavailable
 from edgeneuro.runtime.cpu import cpu_features
 
 log = logging.getLogger("edgeneuro")
@@ -30,7 +30,7 @@ def choose_graph(
     """The first graph of the asked precision whose needs this machine meets, else a stand-in, with flags that say so.
 
     precision: None takes the manifest's own. where: name of the bundle for messages. backend: None prefers
-    ONNX Runtime, then what is installed; a name takes what that one runs, the float graph included. features: of the
+    ONNX Runtime, then other libraries for processors, then a GPU; a name takes what that one runs, the float graph included. features: of the
     processor, None asks this one. Stand-ins: on processors the INT8 graph for "mixed" and the float graph for "fp16"
     ("fp16_runs_as_fp32"); the float graph where a graph needs what this machine does not show ("int8_needs_vnni").
     Raises BundleError: no such precision for the backend in this bundle, or nothing in it that runs here; BackendError: no
@@ -39,12 +39,12 @@ def choose_graph(
     if backend is not None:
         check_known(backend)
     offered = cpu_features() if features is None else features
-    graphs = _graphs_for(manifest, backend)
+    graphs = _graphs_for(manifest, backend, manifest.precision if precision is None else precision)
     wanted, flags = wanted_precision(manifest, precision, graphs, where)
     candidates = [graph for graph in graphs if graph.precision == wanted]
     if not candidates:
         raise none_of(manifest, wanted, backend or ", ".join(BACKENDS), where)
-    for graph in candidates:  # one by one: asking whether a backend is installed imports its library
+    for graph in candidates:  # one by one: asking whether a backend is available imports its library
         if not unmet(graph, offered, asked=backend is not None):
             return graph, flags
     missing = unmet(candidates[0], offered, asked=backend is not None)
@@ -61,11 +61,13 @@ def choose_graph(
 
 
 def graphs_on(manifest: Manifest, backend: str) -> list[Graph]:
-    """What `backend` runs of this bundle, in its order: its own graphs, and the float graph, which any backend reads."""
+    """What `backend` runs of this bundle, in its order: its own graphs, those of backends whose graphs it reads, and the
+    float graph, which any backend reads."""
+    own = (backend, *BACKENDS[backend].reads)
     return [
         graph if graph.backend == backend else replace(graph, backend=backend)
         for graph in manifest.graphs
-        if graph.backend == backend or _portable(graph)
+        if graph.backend in own or _portable(graph)
     ]
 
 
@@ -73,12 +75,19 @@ def _portable(graph: Graph) -> bool:
     return graph.backend == DEFAULT_BACKEND and graph.precision == "fp32" and not graph.requires
 
 
-def _graphs_for(manifest: Manifest, backend: str | None) -> list[Graph]:
-    """What `backend` runs, or what was built for any that is known here, the default one's first."""
+def _graphs_for(manifest: Manifest, backend: str | None, wanted: Precision) -> list[Graph]:
+    """What `backend` runs; or what was built for any that is known here, the default one's first, and for GPUs only where
+    no other has the wanted precision: to find out whether there is one takes time."""
     if backend is not None:
         return graphs_on(manifest, backend)
-    known = [graph for graph in manifest.graphs if graph.backend in BACKENDS]
-    return sorted(known, key=lambda graph: graph.backend != DEFAULT_BACKEND)
+    known = [graph for graph in manifest.graphs if graph.backend in BACKENDS and not BACKENDS[graph.backend].gpu]
+    known.sort(key=lambda graph: graph.backend != DEFAULT_BACKEND)
+    if any(graph.precision == wanted for graph in known):
+        return known
+    for name in (name for name, kind in BACKENDS.items() if kind.gpu):
+        there = [graph for graph in graphs_on(manifest, name) if graph.precision == wanted]
+        known += there if there and not unavailable(name) else []
+    return known
 
 
 def none_of(manifest: Manifest, wanted: Precision, backends: str, where: str) -> BundleError:
@@ -109,10 +118,10 @@ def wanted_precision(
 def unmet(graph: Graph, offered: frozenset[str], *, asked: bool) -> str:
     """The first thing this graph needs and does not find here, "" where it finds all.
 
-    asked: the user named the backend, so a missing library is for opening it to report.
+    asked: the user named the backend, so a missing library or device is for opening it to report.
     """
     missing = next((need for need in graph.requires if need not in offered), "")
-    if missing or asked or is_installed(graph.backend):
+    if missing or asked or not unavailable(graph.backend):
         return missing
     return graph.backend
 
@@ -120,5 +129,5 @@ def unmet(graph: Graph, offered: frozenset[str], *, asked: bool) -> str:
 def in_words(need: str) -> str:
     """What `unmet` found, with the remedy."""
     if need in BACKENDS:
-        return f"{need}, which is not installed ({REMEDIES[need]})"
+        return f"{need}, which {unavailable(need)}"
     return f"a processor with {need}, which this one does not show"

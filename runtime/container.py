@@ -109,6 +109,8 @@ def _parse(data: bytes, path: Path) -> dict[str, bytes]:
                         f"{path}: member {entry.filename!r} is not stored plainly; the file was packed again by "
                         "another program, copy the original"
                     )
+            if sum(entry.file_size for entry in entries) > len(data):
+                raise IntegrityError(f"{path}: its members overlap; the file was altered, copy it again")
             return {entry.filename: _member(archive, entry, path) for entry in entries}
     except (zipfile.BadZipFile, EOFError, struct.error, ValueError, NotImplementedError) as error:
         raise BundleError(

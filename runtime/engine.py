@@ -139,23 +139,26 @@ def open_engine(
     threads: int | None = None,
     streams: int = 1,
     self_test: bool = True,
+    allow_unsigned: bool = False,
 ) -> Engine:
     """Verify the .edge file `path`, load the graph that fits this machine and check it against the golden outputs.
 
     precision: None takes the one the bundle was built for. backend: None prefers ONNX Runtime, a name takes that one,
     "auto" the fastest of those installed, measured once for each device and bundle. threads: to compute with, None
-    leaves it to the backend. streams: frames that `infer_many` computes at the same time.
-    Raises BundleError (unreadable, or no graph for this machine), IntegrityError (altered), BackendError,
+    leaves it to the backend. streams: frames that `infer_many` computes at the same time. allow_unsigned: where trusted
+    keys are installed, run what none of them signed, with a flag in every result.
+    Raises BundleError (unreadable, or no graph for this machine), IntegrityError (altered), SignatureError, BackendError,
     SelfTestError (the golden outputs are not reproduced here).
     """
     start = perf_counter()
-    bundle = read_bundle(Path(path))
+    bundle = read_bundle(Path(path), allow_unsigned=allow_unsigned)
     verified = perf_counter()
     graph, flags, choice = _choose(bundle, str(path), precision, backend, threads, streams)
     chosen = perf_counter()
     if bundle.manifest.trained_on is not None and bundle.manifest.trained_on.simulated:
         flags = ("simulated_training", *flags)
         log.warning("%s: was trained on simulated data; its results say nothing about people", path)
+    flags = (*bundle.trust.flags, *flags)
     opened = open_graph(bundle, graph, str(path), threads=threads, streams=streams)
     try:
         loaded = perf_counter()

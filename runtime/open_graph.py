@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from edgeneuro.errors import BundleError
 from edgeneuro.manifest import Graph, Manifest
-from edgeneuro.runtime.backends import Backend, open_backend
+from edgeneuro.runtime.backends import BACKENDS, Backend, open_backend
 from edgeneuro.runtime.bundle import Bundle
+from edgeneuro.runtime.prebuilt import prebuilt_for
 from edgeneuro.spec import TensorSpec
 
 
@@ -16,7 +17,13 @@ def open_graph(bundle: Bundle, graph: Graph, where: str, *, threads: int | None,
 
     Raises BackendError; BundleError where the graph is not what the manifest says.
     """
-    backend = open_backend(graph.backend, bundle.members[graph.path], threads=threads, streams=streams)
+    backend = open_backend(
+        graph.backend,
+        bundle.members[graph.path],
+        threads=threads,
+        streams=streams,
+        prebuilt=prebuilt_for(bundle, graph) if BACKENDS[graph.backend].gpu else None,
+    )
     try:
         _check_interface(bundle.manifest, graph, backend, where)
     except BaseException:

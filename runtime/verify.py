@@ -8,12 +8,13 @@ from pathlib import Path
 
 from edgeneuro.errors import BackendError, SelfTestError
 from edgeneuro.manifest import Graph, Manifest
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, is_installed
+from edgeneuro.runtime.backends import BACKENDS, unavailable
 from edgeneuro.runtime.bundle import Bundle, read_bundle
 from edgeneuro.runtime.choose import graphs_on
 from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.runtime.golden import check_golden
 from edgeneuro.runtime.open_graph import open_graph
+from edgeneuro.runtime.trust import Trust, key_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,28 +34,31 @@ class GraphCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """members: how many were hashed, the manifest aside. bytes: of all of them. graphs: in the manifest's order, then the
+    """members: how many were hashed, the manifest and the signature aside. bytes: of all of them. signature:
+    what the keys say of it. graphs: in the manifest's order, then the
     float graph on further backends that are installed."""
 
     path: str
     members: int
     bytes: int
+    signature: Trust
     graphs: tuple[GraphCheck, ...]
 
 
-def verify_file(path: Path, *, threads: int | None = None) -> Verification:
-    """Check the container, every hash, and every graph that this machine can run against its golden outputs.
+def verify_file(path: Path, *, threads: int | None = None, public_key: Path | None = None) -> Verification:
+    """Check the container, every hash, the signature, and then every graph that this machine can run against its golden outputs.
 
     The float graph was checked on ONNX Runtime where it was built; another backend that refuses it or computes something
-    else breaks no promise: it is skipped, with the reason.
+    else breaks no promise: it is skipped, with the reason. public_key: must have signed it; None asks the installed keys.
 
-    Raises BundleError (unreadable), IntegrityError (altered), SelfTestError, BackendError.
+    Raises BundleError (unreadable), InputError (no key), IntegrityError (altered), SignatureError, SelfTestError, BackendError.
     """
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, keys=None if public_key is None else key_from(public_key))
     return Verification(
         path=str(path),
         members=len(bundle.members),
         bytes=sum(len(data) for data in bundle.members.values()),
+        signature=bundle.trust,
         graphs=(
             *(_check_graph(bundle, graph, path, threads) for graph in bundle.manifest.graphs),
             *(_check_elsewhere(bundle, graph, path, threads) for graph in _elsewhere(bundle.manifest)),
@@ -64,7 +68,7 @@ def verify_file(path: Path, *, threads: int | None = None) -> Verification:
 
 def _elsewhere(manifest: Manifest) -> list[Graph]:
     """The float graph on every installed backend it was not built for."""
-    runnable = [graph for backend in BACKENDS if is_installed(backend) for graph in graphs_on(manifest, backend)]
+    runnable = [graph for backend in BACKENDS if not unavailable(backend) for graph in graphs_on(manifest, backend)]
     return [graph for graph in runnable if graph not in manifest.graphs]
 
 
@@ -97,7 +101,7 @@ def _checked(graph: Graph, *, difference: float | None, skipped: str | None) -> 
 def _why_not(graph: Graph) -> str | None:
     if graph.backend not in BACKENDS:
         return f"backend {graph.backend} is not known here"
-    if not is_installed(graph.backend):
-        return f"{graph.backend} is not installed; {REMEDIES[graph.backend]}"
+    if unavailable(graph.backend):
+        return f"{graph.backend} {unavailable(graph.backend)}"
     missing = [need for need in graph.requires if need not in cpu_features()]
     return f"this processor does not show {', '.join(missing)}" if missing else None

@@ -130,7 +130,7 @@ def test_permissions_are_those_of_any_new_file_not_those_of_a_temporary_one(tmp_
 def test_force_alone_allows_to_replace(tmp_path: Path) -> None:
     refuse_existing(tmp_path / "absent", force=False)
     refuse_existing(tmp_path, force=True)
-    with pytest.raises(OutputError, match="exists already; give --force to replace it, or another --out"):
+    with pytest.raises(OutputError, match="exists already; give --force to replace it, or another name"):
         refuse_existing(tmp_path, force=False)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from edgeneuro.benchmarks.compute.dense import DENSE, Dense
 from edgeneuro.benchmarks.document import Peak
 from edgeneuro.benchmarks.protocol import Candidate, Floats
-from edgeneuro.runtime.backends import BACKENDS, is_installed, open_backend
+from edgeneuro.runtime.backends import BACKENDS, open_backend, unavailable
 from edgeneuro.runtime.cpu import core_count
 from edgeneuro.spec import Array
 
@@ -46,11 +46,13 @@ class Kernel:
 def open_kernels(
     backends: Sequence[str] | None = None, *, threads: int | None, precisions: Sequence[str] = ("fp32", "int8")
 ) -> dict[str, Kernel]:
-    """Name -> dense kernel, on each of `backends`; None takes all that are installed. Each must be closed.
+    """Name -> dense kernel, on each of `backends`; None takes all for processors that are installed. Each must be closed.
 
     Raises BackendError: a backend that is missing, or refuses a kernel.
     """
-    chosen = [name for name in BACKENDS if is_installed(name)] if backends is None else backends
+    chosen = (
+        [name for name in BACKENDS if not (BACKENDS[name].gpu or unavailable(name))] if backends is None else backends
+    )
     kernels: dict[str, Kernel] = {}
     with ExitStack() as opened:
         for backend in chosen:

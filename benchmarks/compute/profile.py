@@ -17,7 +17,7 @@ import numpy as np
 from edgeneuro.benchmarks.compute.names import Names
 from edgeneuro.benchmarks.document import LayerTime
 from edgeneuro.errors import BackendError
-from edgeneuro.runtime.backends import REMEDIES, is_installed
+from edgeneuro.runtime.backends import unavailable
 from edgeneuro.spec import Feed
 
 WARM_UP, RUNS = 3, 30
@@ -44,8 +44,8 @@ def profile_layers(graph: bytes, backend: str, feeds: Sequence[Feed], *, threads
     profilers = {"onnxruntime": _onnxruntime, "openvino": _openvino}
     if backend not in profilers:
         raise BackendError(f"backend {backend!r}: has no profiler here, expected one of {', '.join(profilers)}")
-    if not is_installed(backend):
-        raise BackendError(f"backend {backend!r}: is not installed; run: {REMEDIES[backend]}")
+    if unavailable(backend):
+        raise BackendError(f"backend {backend!r}: {unavailable(backend)}")
     return _medians(profilers[backend](graph, feeds, threads))
 
 

@@ -138,6 +138,7 @@ def _runner(one: Timed, row: OpenRow, session: Session, stack: ExitStack) -> Run
             threads=session.settings.threads,
             streams=streams,
             self_test=False,
+            allow_unsigned=session.settings.allow_unsigned,
         )
     )
 
@@ -148,9 +149,15 @@ def _runner(one: Timed, row: OpenRow, session: Session, stack: ExitStack) -> Run
 
 
 def _with_memory(row: Row, one: Timed, session: Session) -> Row:
-    threads = session.settings.threads
+    settings = session.settings
     try:
-        found = measure_memory(one.path, precision=row.precision, backend=row.backend, threads=threads)
+        found = measure_memory(
+            one.path,
+            precision=row.precision,
+            backend=row.backend,
+            threads=settings.threads,
+            allow_unsigned=settings.allow_unsigned,
+        )
     except InputError as error:
         session.missing["memory"] = str(error)
         return row

@@ -46,6 +46,7 @@ def open_rows(
     *,
     backends: Sequence[str] | None,
     threads: int | None,
+    allow_unsigned: bool = False,
     stack: ExitStack,
 ) -> tuple[list[OpenRow], dict[str, str]]:
     """Every graph of the bundle on every backend that runs it here, the float one on ONNX Runtime first; and what -> why it
@@ -66,7 +67,10 @@ def open_rows(
                 missing[name] = f"needs {in_words(needs[0])}"
                 continue
             try:
-                engine = stack.enter_context(open_engine(path, precision=precision, backend=backend, threads=threads))
+                opened = open_engine(
+                    path, precision=precision, backend=backend, threads=threads, allow_unsigned=allow_unsigned
+                )
+                engine = stack.enter_context(opened)
             except (BackendError, PromiseError) as error:
                 if (precision, backend) == FLOAT:
                     raise

@@ -48,7 +48,7 @@ def benchmark(
     """
     if dataset is not None:
         subgroup_columns(dataset, settings.subgroups)  # refused before the work, not after
-    bundles = [read_bundle(path) for path in paths]
+    bundles = [read_bundle(path, allow_unsigned=settings.allow_unsigned) for path in paths]
     with ExitStack() as stack:
         session = Session(settings=settings, dataset=dataset, stack=stack, track=track, progress=progress)
         with Watch(settings.threads) as watch:

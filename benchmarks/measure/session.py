@@ -21,7 +21,7 @@ from edgeneuro.benchmarks.rivals.open import open_rivals
 from edgeneuro.data.sample import DataSet
 from edgeneuro.errors import DataError
 from edgeneuro.runtime import Bundle
-from edgeneuro.runtime.auto import Choice, choose_auto
+from edgeneuro.runtime.auto import Choice, choose_for
 
 TRANSFER = "processors share their memory with the program: nothing is copied to a device"
 NO_CAPTURE = "frames were made by the package or lay in memory; give --data with recorded frames"
@@ -73,13 +73,20 @@ class Session:
             self.missing.setdefault("capture", NO_CAPTURE)
         notes = self._judge_notes(label, bundle)
         rows, left_out = open_rows(
-            path, label, bundle, frames, backends=settings.backends, threads=settings.threads, stack=self.stack
+            path,
+            label,
+            bundle,
+            frames,
+            backends=settings.backends,
+            threads=settings.threads,
+            allow_unsigned=settings.allow_unsigned,
+            stack=self.stack,
         )
         self.missing.update(left_out)
         if settings.rivals:
             rows += self._rivals(label, bundle, frames)
         self.progress(f"{label}: asking which graph is the fastest here")
-        choice = choose_auto(path, threads=settings.threads)
+        choice = choose_for(bundle, str(path), precision=None, threads=settings.threads, streams=1)
         self.progress(f"{label}: timing {len(rows)} rows, up to {settings.budget_s:g} s")
         times = time_engine(
             rows,

@@ -21,7 +21,7 @@ class Settings:
     backend. seed: of synthetic frames, of the order within a round, of resamples. subgroups: columns; None takes those
     that the data set declares. rivals: measure them as well. checkpoint: folder of the network that PyTorch rivals run,
     None takes the packaged weights, else the engine's own float graph. calibration: frames for the rivals' quantisers; None
-    takes those of `--data` that calibrated the engine. soak_s: length of the soak of the chosen row, 0 for none.
+    takes those of `--data` that calibrated the engine. soak_s: length of the soak of the chosen row, 0 for none. allow_unsigned: as for `read_bundle`.
     """
 
     queries: int = 1024
@@ -35,6 +35,7 @@ class Settings:
     checkpoint: Path | None = None
     calibration: DataSet | None = None
     soak_s: float = 0.0
+    allow_unsigned: bool = False
 
 
 DEFAULT = Settings()

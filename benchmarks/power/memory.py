@@ -13,7 +13,15 @@ CHILD = "edgeneuro.benchmarks.power.memory_child"
 _TIMEOUT_S = 600.0
 
 
-def measure_memory(engine: Path, *, precision: str, backend: str, threads: int | None, frames: int = 20) -> Memory:
+def measure_memory(
+    engine: Path,
+    *,
+    precision: str,
+    backend: str,
+    threads: int | None,
+    frames: int = 20,
+    allow_unsigned: bool = False,
+) -> Memory:
     """Open the .edge file `engine` in a fresh process, run `frames` frames, and ask how much memory that took.
 
     base_bytes: the interpreter with edgeneuro, numpy and OpenCV. What comes on top is the backend's library, verification,
@@ -21,7 +29,14 @@ def measure_memory(engine: Path, *, precision: str, backend: str, threads: int |
     ended when frames run, and needs about as much. device_bytes: None, since every backend runs on the processor.
     Raises BackendError where the process crashes or refuses the engine, SensorError where its memory cannot be read.
     """
-    given = {"engine": str(engine.resolve()), "precision": precision, "backend": backend, "threads": threads}
+    given = {
+        "engine": str(engine.resolve()),
+        "precision": precision,
+        "backend": backend,
+        "threads": threads,
+        "frames": frames,
+        "allow_unsigned": allow_unsigned,
+    }
     what = f"{engine}: measuring memory with {precision} on {backend}"
-    said = run_child(what, CHILD, (json.dumps({**given, "frames": frames}),), b"", timeout_s=_TIMEOUT_S)
+    said = run_child(what, CHILD, (json.dumps(given),), b"", timeout_s=_TIMEOUT_S)
     return from_json(Memory, json.loads(said.splitlines()[-1]), what)  # a library may have printed before

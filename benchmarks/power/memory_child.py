@@ -32,10 +32,14 @@ def blank_item(manifest: Manifest) -> Item:
 
 
 def main(given: dict[str, Any]) -> Memory:
-    """given: engine, precision, backend, threads, frames. Raises BundleError where that precision does not run here."""
+    """given: engine, precision, backend, threads, frames, allow_unsigned. Raises BundleError where that precision does not run here."""
     before = resident()
     with open_engine(
-        given["engine"], precision=given["precision"], backend=given["backend"], threads=given["threads"]
+        given["engine"],
+        precision=given["precision"],
+        backend=given["backend"],
+        threads=given["threads"],
+        allow_unsigned=given["allow_unsigned"],
     ) as engine:
         if engine.graph.precision != given["precision"]:  # the float graph stands in where this machine cannot
             raise BundleError(f"opened the {engine.graph.precision} graph, expected {given['precision']}")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgeneuro.cli.options import Force, Json, Quiet, Threads
+from edgeneuro.cli.options import AllowUnsigned, Force, Json, Quiet, Threads
 
 
 class ScenarioName(str, Enum):
@@ -73,6 +73,7 @@ def command(
         str | None, typer.Option(metavar="NAME", help="What to call this machine.  [default: its processor]")
     ] = None,
     force: Force = False,
+    allow_unsigned: AllowUnsigned = False,
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Of synthetic frames, of the order within a round, of resamples.")
     ] = 0,
@@ -126,6 +127,7 @@ def command(
             checkpoint=checkpoint,
             calibration=None if calibration is None else open_data(calibration),
             soak_s=soak,
+            allow_unsigned=allow_unsigned,
         ),
         command=shlex.join(["edgeneuro", *context.find_root().obj]),
         device=device,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from edgeneuro.cli.device_options import Capabilities, Dla, Level, MaxBatch, Workspace
 from edgeneuro.cli.options import Force, Json, err, print_json
 from edgeneuro.cli.preprocess_options import (
     BitDepth,
@@ -28,7 +29,7 @@ from edgeneuro.manifest import Precision
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL|CKPT|FILE.onnx",
+        metavar="MODEL|CKPT|FILE.onnx|FILE.edge",
         help="A reference model with packaged weights, a checkpoint folder, or a file.",
     ),
 ]
@@ -109,6 +110,11 @@ def command(
     max_value: MaxValue = None,
     bit_depth: BitDepth = None,
     preprocess: PreprocessFile = None,
+    workspace: Workspace = None,
+    level: Level = None,
+    dla: Dla = None,
+    max_batch: MaxBatch = 1,
+    compute_capability: Capabilities = None,
     force: Force = False,
     as_json: Json = False,
     threads: int | None = None,
@@ -122,22 +128,43 @@ def command(
     run here it follows the vendor's rules. With --max-drop, layers go back to float until validation groups lose less,
     and the engine is written only if the test groups show it too (exit code 3 otherwise).
 
+    With --backend tensorrt-rtx the file also holds TensorRT-RTX engines, which need no GPU to be built. TensorRT's own
+    engines are built on their device, at the first run there, or ahead of it: give the .edge file itself.
+
     \b
     edgeneuro build-engine --int8
     edgeneuro build-engine runs/lung --int8 --max-drop 1 --by video_id --out lung.edge
     edgeneuro build-engine net.onnx --int8 --calibration frames/ --data labelled/ --mean 0.45 --std 0.2
+    edgeneuro build-engine lung.edge --backend tensorrt --workspace 512     on the Jetson, into its cache
     """
+    from edgeneuro.cli.device_options import build_on_device, check_nothing_else, check_used, device_settings
     from edgeneuro.cli.inspect import document, show
     from edgeneuro.data import open_data
     from edgeneuro.export.build import BuildSettings, build_engine
     from edgeneuro.export.gate import parse_margin
     from edgeneuro.export.keep_float import read_keep_float
     from edgeneuro.export.make_plan import DEFAULT_METHOD, check_method
-    from edgeneuro.runtime import read_bundle
+    from edgeneuro.runtime import read_untrusted
 
     if (int8, fp16, fp8) not in PRECISIONS:
         raise UsageError("--fp8: cannot be combined; give --fp8 alone, or --int8 with or without --fp16")
     precision = PRECISIONS[int8, fp16, fp8]
+    device = device_settings(
+        workspace=workspace, level=level, dla=dla, max_batch=max_batch, capabilities=compute_capability
+    )
+    backends = list(backend or ())
+    if Path(source).suffix == ".edge":
+        check_nothing_else(
+            {"--out": out, "--calibration": calibration, "--data": data, "--max-drop": max_drop, "--by": by}
+            | {"--keep-float": keep_float, "--method": method, "--task": task, "--preprocess": preprocess}
+            | {"--size": size, "--channels": channels, "--shape": shape, "--mean": mean, "--std": std}
+            | {"--max-value": max_value, "--bit-depth": bit_depth}
+        )
+        with _steps(quiet) as progress:
+            asked = precision if int8 or fp16 or fp8 else None
+            build_on_device(Path(source), backends, asked, device, as_json=as_json, progress=progress)
+        return
+    check_used(device, backends)
     if max_drop is None and by is not None:
         raise UsageError(f"--by {by}: says how --max-drop judges; give that too")
     options = file_options(
@@ -158,7 +185,8 @@ def command(
             path,
             settings=BuildSettings(
                 precision=precision,
-                backends=tuple(backend or ()),
+                backends=tuple(backends),
+                device=device,
                 calibration_frames=calibration_frames,
                 threads=threads or 1,
                 seed=seed,
@@ -173,7 +201,7 @@ def command(
             force=force,
             progress=progress,
         )
-    bundle = read_bundle(path)
+    bundle = read_untrusted(path)
     if as_json:
         print_json(document(path, bundle))
     else:

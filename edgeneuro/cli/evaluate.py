@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgeneuro.cli.options import GroupColumn, Json, LabelColumn, Quiet, Threads
+from edgeneuro.cli.options import AllowUnsigned, GroupColumn, Json, LabelColumn, Quiet, Threads
 
 
 def command(
@@ -35,6 +35,7 @@ def command(
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the resamples behind the intervals.")] = 0,
+    allow_unsigned: AllowUnsigned = False,
     threads: Threads = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -61,7 +62,7 @@ def command(
     if subgroup and no_subgroups:
         raise UsageError("--no-subgroups: contradicts --subgroup; give one of them")
     columns = () if no_subgroups else subgroup or None
-    with open_predictor(model, threads=threads) as predictor:
+    with open_predictor(model, threads=threads, allow_unsigned=allow_unsigned) as predictor:
         dataset = open_data(data, label_column=label_column, group_column=group_column)
         done = evaluate(predictor, dataset, by=by, subgroups=columns, seed=seed, track=tracked("frames", quiet=quiet))
     if as_json:

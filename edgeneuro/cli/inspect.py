@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeneuro.data.split import Split
     from edgeneuro.manifest import Accuracy, Calibration, DataIdentity, Gate, Graph, Manifest
     from edgeneuro.runtime import Bundle
+    from edgeneuro.runtime.trust import Trust
 
 
 def command(
@@ -26,9 +27,9 @@ def command(
     edgeneuro inspect myositis-int8.edge
     edgeneuro inspect myositis-int8.edge --json
     """
-    from edgeneuro.runtime import read_bundle
+    from edgeneuro.runtime import read_untrusted
 
-    bundle = read_bundle(engine)
+    bundle = read_untrusted(engine)
     if as_json:
         print_json(document(engine, bundle))
     else:
@@ -36,19 +37,39 @@ def command(
 
 
 def document(path: Path, bundle: Bundle) -> dict[str, Any]:
-    """As docs/schemas/inspect.schema.json describes it: the manifest, with the size of every member."""
+    """As docs/schemas/inspect.schema.json describes it: the manifest, with the size of every member, and whose it is."""
     from edgeneuro.records import to_json
 
     manifest: dict[str, Any] = to_json(bundle.manifest)
     files = {name: {"sha256": digest, "bytes": len(bundle.members[name])} for name, digest in manifest["files"].items()}
-    return {"path": str(path), **manifest, "files": files}
+    return {"path": str(path), **manifest, "files": files, "signature": to_json(_trust(bundle))}
 
 
 def show(path: Path, bundle: Bundle) -> None:
     """Print the manifest for people, on standard output."""
     console = out()
     console.print(str(path), soft_wrap=True)
-    print_facts(console, facts(bundle.manifest, path.stat().st_size))
+    print_facts(
+        console, (*facts(bundle.manifest, path.stat().st_size), ("signature", signature_in_words(_trust(bundle))))
+    )
+
+
+def signature_in_words(trust: Trust) -> str:
+    """What the keys say of a signature, for people."""
+    named = f"names key {trust.key}"
+    return {
+        "trusted": f"of key {trust.key}, trusted ({trust.key_file})",
+        "unsigned": "none; refused on this device, where trusted keys are installed",
+        "untrusted": f"{named}, which is not trusted here; refused on this device",
+        "invalid": f"{named} ({trust.key_file}), but does not fit the content; refused on this device",
+        "unchecked": "none" if trust.key is None else f"{named}, not checked: no trusted key installed",
+    }[trust.state]
+
+
+def _trust(bundle: Bundle) -> Trust:
+    from edgeneuro.runtime.trust import trusted_keys, weigh
+
+    return weigh(bundle.signature, bundle.manifest_json, trusted_keys())
 
 
 def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:

@@ -39,6 +39,8 @@ class BackendName(str, Enum):
     auto = "auto"
     onnxruntime = "onnxruntime"
     openvino = "openvino"
+    tensorrt = "tensorrt"
+    tensorrt_rtx = "tensorrt-rtx"
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
@@ -53,6 +55,10 @@ BackendOption = Annotated[
         "--backend",
         help="Library to run with; auto: the fastest installed, measured once.  [default: onnxruntime]",
     ),
+]
+AllowUnsigned = Annotated[
+    bool,
+    typer.Option("--allow-unsigned", help="Run it, with a warning, although none of the trusted keys has signed it."),
 ]
 LabelColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column of the folder's table with the class.")]
 GroupColumn = Annotated[
@@ -81,6 +87,7 @@ EXTRAS = {
     "psutil": "benchmark",
     "openvino": "openvino",
     "tensorrt_rtx": "tensorrt-rtx",
+    "cuda": "cuda",
     "efficientnet_lite_pytorch": "benchmark",
 }
 """Module that may be missing -> the extra of edgeneuro that brings it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeneuro.cli.options import BackendOption, Force, Json, PrecisionOption, Threads
+from edgeneuro.cli.options import AllowUnsigned, BackendOption, Force, Json, PrecisionOption, Threads
 
 if TYPE_CHECKING:
     from edgeneuro.runtime.stream import FrameResult
@@ -26,6 +26,7 @@ def command(
         Path | None, typer.Option("--out", metavar="DIR", help="Folder for masks (PNG) or output arrays (.npz).")
     ] = None,
     force: Force = False,
+    allow_unsigned: AllowUnsigned = False,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -54,6 +55,7 @@ def command(
         precision=precision.value if precision else None,
         backend=backend.value if backend else None,
         threads=threads,
+        allow_unsigned=allow_unsigned,
     ) as opened:
         check_out(opened.manifest.task, out)
         folder = None if out is None else ResultFolder(out, force=force)

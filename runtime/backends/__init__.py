@@ -3,45 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol, cast
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol, cast
 
 from edgeneuro.errors import BackendError
 from edgeneuro.spec import Array, Feed, TensorSpec
 
-BACKENDS: Mapping[str, str] = {
-    "onnxruntime": "edgeneuro.runtime.backends.ort:OrtBackend",
-    "openvino": "edgeneuro.runtime.backends.openvino:OpenVinoBackend",
+if TYPE_CHECKING:
+    from edgeneuro.runtime.backends.trt.records import Prebuilt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One execution library. implementation: "module:Class", named, not imported: a device loads only the library it
+    runs. library: the module to import. remedy: what to do where it is missing. gpu: it needs one. reads: other backends
+    whose graphs it runs as they are."""
+
+    implementation: str
+    library: str
+    remedy: str
+    gpu: bool = False
+    reads: tuple[str, ...] = ()
+
+
+BACKENDS: Mapping[str, Kind] = {
+    "onnxruntime": Kind(
+        implementation="edgeneuro.runtime.backends.ort:OrtBackend",
+        library="onnxruntime",
+        remedy="pip install onnxruntime",
+    ),
+    "openvino": Kind(
+        implementation="edgeneuro.runtime.backends.openvino:OpenVinoBackend",
+        library="openvino",
+        remedy="pip install 'edgeneuro[openvino]'",
+    ),
+    "tensorrt": Kind(
+        implementation="edgeneuro.runtime.backends.tensorrt:TensorRtBackend",
+        library="tensorrt",
+        remedy="pip install 'edgeneuro[tensorrt,cuda]'; on a Jetson see docs/jetson.md",
+        gpu=True,
+    ),
+    "tensorrt-rtx": Kind(
+        implementation="edgeneuro.runtime.backends.tensorrt_rtx:TensorRtRtxBackend",
+        library="tensorrt_rtx",
+        remedy="pip install 'edgeneuro[tensorrt-rtx,cuda]'",
+        gpu=True,
+        reads=("tensorrt",),
+    ),
 }
-"""Name -> "module:Class". Named, not imported: a device loads only the library it runs."""
-
-REMEDIES: Mapping[str, str] = {
-    "onnxruntime": "pip install onnxruntime",
-    "openvino": "pip install 'edgeneuro[openvino]'",
-}
-"""What to do where the library behind a backend is missing."""
+"""By the name users give."""
 
 
-@cache
-def is_installed(name: str) -> bool:
-    """Whether the library behind backend `name` can be imported; imports it."""
+def unavailable(name: str) -> str:
+    """Why backend `name` cannot run on this machine, with the remedy; "" where it can.
+
+    A library for processors is imported to find out; of one for GPUs it is asked whether it is installed, and whether
+    CUDA finds a device.
+    """
+    kind = BACKENDS[name]
+    if kind.gpu:
+        if find_spec(kind.library) is None:
+            return f"is not installed; run: {kind.remedy}"
+        from edgeneuro.runtime.backends.cuda.open import gpu_missing
+
+        return gpu_missing()
     try:
-        import_module(BACKENDS[name].partition(":")[0])
+        import_module(kind.library)
     except ImportError:
-        return False
-    return True
+        return f"is not installed; run: {kind.remedy}"
+    return ""
 
 
 def library_version(name: str) -> str | None:
-    """Of the library behind backend `name`, None where it is not installed."""
-    if not is_installed(name):
+    """Of the library behind backend `name`, None where that cannot run here."""
+    if unavailable(name):
         return None
     try:
         return version(name)
     except PackageNotFoundError:  # a build of the library under another name
-        return str(import_module(name).__version__)
+        return str(import_module(BACKENDS[name].library).__version__)
 
 
 class Backend(Protocol):
@@ -69,25 +112,31 @@ class Backend(Protocol):
         ...
 
 
-def open_backend(name: str, model: bytes, *, threads: int | None, streams: int = 1) -> Backend:
+def open_backend(
+    name: str, model: bytes, *, threads: int | None, streams: int = 1, prebuilt: Prebuilt | None = None
+) -> Backend:
     """Load the ONNX bytes `model` with backend `name`.
 
     threads: to compute with, all streams together; None leaves it to the library (as many as physical cores). streams:
-    frames that `run_many` computes at the same time; 1 answers each as soon as possible.
+    frames that `run_many` computes at the same time; 1 answers each as soon as possible. prebuilt: an engine made of
+    `model` elsewhere, taken where it fits this device; only for backends that need a GPU, to which `threads` mean nothing.
     Raises BackendError: unknown name, library not installed, graph refused, more streams than threads.
     """
     check_known(name)
     if threads is not None and threads < 1:
         raise BackendError(f"backend {name!r}: got {threads} threads, expected at least 1")
-    if streams < 1 or (threads is not None and streams > threads):
-        limit = "at least 1" if threads is None else f"1 to {threads}, since each needs a thread of its own"
+    kind = BACKENDS[name]
+    free = kind.gpu or threads is None
+    if streams < 1 or not (free or streams <= cast(int, threads)):
+        limit = "at least 1" if free else f"1 to {threads}, since each needs a thread of its own"
         raise BackendError(f"backend {name!r}: got {streams} streams, expected {limit}")
-    module, _, kind = BACKENDS[name].partition(":")
+    module, _, implementation = kind.implementation.partition(":")
     try:
-        loaded = getattr(import_module(module), kind)
+        loaded = getattr(import_module(module), implementation)
     except ImportError as error:
-        raise BackendError(f"backend {name!r}: cannot be loaded ({error}); run: {REMEDIES[name]}") from error
-    return cast(Backend, loaded(model, threads=threads, streams=streams))
+        raise BackendError(f"backend {name!r}: cannot be loaded ({error}); run: {kind.remedy}") from error
+    given = {"prebuilt": prebuilt} if kind.gpu else {}
+    return cast(Backend, loaded(model, threads=threads, streams=streams, **given))
 
 
 def check_known(name: str) -> None:

@@ -25,8 +25,8 @@ from edgeneuro.export.forms import Form
 from edgeneuro.export.make_plan import calibrated_plan
 from edgeneuro.export.plan import Plan, with_placement
 from edgeneuro.export.quantizable import quantizable_nodes
-from edgeneuro.runtime.backends import tensorrt_rtx
-from edgeneuro.runtime.backends.tensorrt_rtx import BuildEvidence
+from edgeneuro.runtime.backends.trt import builder
+from edgeneuro.runtime.backends.trt.records import BuildReport, Layers
 from tests.benchmarks.quantisation_toy import FRAMES, toy_case
 
 
@@ -36,7 +36,7 @@ def zero_points(graph: onnx.ModelProto) -> Counter[int]:
     return Counter(kinds[node.input[2]] for node in graph.graph.node if node.op_type == "QuantizeLinear")
 
 
-def evidence(model: bytes, *, uint8_is_error: bool = True) -> BuildEvidence:
+def evidence(model: bytes, *, uint8_is_error: bool = True) -> BuildReport:
     """A stand-in that warns of UINT8 and refuses INT32, as the library does; its own tests build for real."""
     graph = onnx.ModelProto.FromString(model).graph
     kinds = {tensor.data_type for tensor in graph.initializer}
@@ -44,7 +44,8 @@ def evidence(model: bytes, *, uint8_is_error: bool = True) -> BuildEvidence:
         raise BackendError("refuses INT32")
     if onnx.TensorProto.UINT8 in kinds and uint8_is_error:
         raise BackendError("reads UINT8 as INT8")
-    return BuildEvidence(convolutions=2, int8_convolutions=2, half_convolutions=0, warnings=(), engine_bytes=1)
+    layers = Layers(count=2, convolutions=2, int8_convolutions=2, half_convolutions=0, reformats=0, source="build log")
+    return BuildReport(flavour="tensorrt-rtx", version="1", layers=layers)
 
 
 def every_layer(case: Case, forms: Sequence[Form], **_: Any) -> tuple[Plan, tuple[str, ...]]:
@@ -65,7 +66,7 @@ def quick(folder: Path, told: list[str] | None = None) -> Measured:
 @pytest.fixture(scope="module")
 def patched() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tensorrt_rtx, "build_evidence", evidence)
+        patch.setattr(builder, "evidence", evidence)
         patch.setattr(quantisation_graphs, "our_plan", every_layer)
         yield
 

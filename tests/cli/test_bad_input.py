@@ -322,7 +322,7 @@ def test_an_existing_output_is_kept_without_force(
         ("build-engine", net, "--out", tmp_path / "x.edge"),
         ("data", "make", "phantom", "--out", frames),
     ):
-        assert "exists already; give --force to replace it, or another --out" in refused(*command)
+        assert "exists already; give --force to replace it, or another name" in refused(*command)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -411,6 +411,6 @@ def test_an_interrupt_that_a_library_turns_into_an_error_is_still_one(
         except AttributeError as error:
             raise RuntimeError("export failed") from error
 
-    monkeypatch.setattr("edgeneuro.runtime.read_bundle", interrupted)
+    monkeypatch.setattr("edgeneuro.runtime.read_untrusted", interrupted)
     assert main(["inspect", str(edge)]) == 130
     assert capsys.readouterr().err == "interrupted\n"

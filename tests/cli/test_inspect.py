@@ -21,6 +21,7 @@ from edgeneuro.runtime import read_bundle
 from edgeneuro.runtime.container import read_container
 from tests.cli.conftest import Validate
 from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_layer, tiny_manifest, write_bundle
+from tests.runtime.signing import MAKER, MAKER_ID, STRANGER, STRANGER_ID, sign_file, write_public
 
 
 def full_manifest() -> Manifest:
@@ -121,3 +122,25 @@ def test_an_altered_file_is_not_shown(edge: Path, capsys: pytest.CaptureFixture[
     edge.write_bytes(edge.read_bytes().replace(b"myositis", b"myositas"))
     assert main(["inspect", str(edge)]) == 3
     assert capsys.readouterr().out == ""
+
+
+def test_whose_it_is_can_be_read_even_where_it_may_not_run(
+    edge: Path, trusted_folder: Path, capsys: pytest.CaptureFixture[str], validate: Validate
+) -> None:
+    def shown() -> tuple[str, str]:
+        assert main(["inspect", str(edge)]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("signature"))
+        assert main(["inspect", str(edge), "--json"]) == 0
+        value = json.loads(capsys.readouterr().out)
+        validate("inspect", value)
+        return value["signature"]["state"], line.removeprefix("signature").strip()
+
+    assert shown() == ("unchecked", "none")
+    sign_file(edge)
+    assert shown() == ("unchecked", f"names key {MAKER_ID}, not checked: no trusted key installed")
+    key = write_public(trusted_folder / "maker.pub", MAKER)
+    assert shown() == ("trusted", f"of key {MAKER_ID}, trusted ({key})")
+    sign_file(edge, STRANGER)
+    assert shown() == ("untrusted", f"names key {STRANGER_ID}, which is not trusted here; refused on this device")
+    write_bundle(edge)
+    assert shown() == ("unsigned", "none; refused on this device, where trusted keys are installed")

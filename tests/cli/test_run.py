@@ -103,11 +103,13 @@ def test_a_backend_is_chosen_by_measurement_and_v_says_which(
     edge: Path, frames: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EDGENEURO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(auto, "is_installed", lambda name: name == "onnxruntime")
+    monkeypatch.setattr(
+        auto, "unavailable", lambda name: "" if name == "onnxruntime" else "is not installed; run: pip install it"
+    )
     assert main(["run", str(edge), str(frames), "--backend", "auto", "-v"]) == 0
     said = capsys.readouterr()
     assert "model.onnx on onnxruntime is the only one that runs here" in said.err
-    assert "pip install 'edgeneuro[openvino]'" in said.err
+    assert "openvino (is not installed; run: pip install it)" in said.err
     assert len(said.out.splitlines()) == 2
 
 

@@ -48,6 +48,6 @@ def test_an_existing_file_is_refused_in_one_line_before_any_work(
     out.write_bytes(b"precious")
     assert main(["build-engine", str(checkpoint), "--out", str(out)]) == 1
     assert (
-        capsys.readouterr().err.strip() == f"error: {out}: exists already; give --force to replace it, or another --out"
+        capsys.readouterr().err.strip() == f"error: {out}: exists already; give --force to replace it, or another name"
     )
     assert out.read_bytes() == b"precious"

@@ -18,7 +18,7 @@ from edgeneuro.export.fp16_keep import holds
 from edgeneuro.export.lower import lower
 from edgeneuro.export.plan import with_placement
 from edgeneuro.export.quantizable import quantizable_nodes
-from edgeneuro.runtime.backends.tensorrt_rtx import build_evidence
+from edgeneuro.runtime.backends.trt.builder import evidence
 from edgeneuro.spec import Array
 from tests.export.conftest import Exported
 from tests.tiny_graphs import graph_of, quantized_convolution
@@ -62,7 +62,8 @@ def test_stanet_in_fp16_is_close_to_float_and_all_its_constants_are_half(exporte
 
 def test_tensorrt_runs_every_convolution_of_stanet_in_fp16(exported: Exported) -> None:
     pytest.importorskip("tensorrt_rtx", reason="needs the tensorrt-rtx extra")
-    found = build_evidence(to_half(exported.graph).SerializeToString(), compute_capabilities=("8.6",))
+    found = evidence(to_half(exported.graph).SerializeToString(), compute_capabilities=("8.6",)).layers
+    assert found is not None
     assert found.half_convolutions == found.convolutions == 16
 
 
@@ -81,7 +82,8 @@ def test_int8_and_fp16_in_one_graph(exported: Exported) -> None:
     ]
     assert errors[1] < 2 * errors[0]  # what INT8 costs, and no other order of magnitude
     pytest.importorskip("tensorrt_rtx", reason="needs the tensorrt-rtx extra")
-    found = build_evidence(mixed.SerializeToString(), compute_capabilities=("8.6",))
+    found = evidence(mixed.SerializeToString(), compute_capabilities=("8.6",)).layers
+    assert found is not None
     assert found.int8_convolutions == len(names) == 16
 
 
@@ -104,7 +106,9 @@ def test_scales_too_small_for_fp16_stay_float32_and_the_convolution_does_not() -
     x, peak = frame(), np.abs(run(model, frame())).max()
     assert np.abs(run(half, x) - run(model, x)).max() < 0.02 * peak  # 1e-6 rounded to FP16 alone is off by 5 %
     pytest.importorskip("tensorrt_rtx", reason="needs the tensorrt-rtx extra")
-    assert build_evidence(half.SerializeToString(), compute_capabilities=("8.6",)).int8_convolutions == 1
+    layers = evidence(half.SerializeToString(), compute_capabilities=("8.6",)).layers
+    assert layers is not None
+    assert layers.int8_convolutions == 1
 
 
 @pytest.mark.parametrize("value", [1e5, 1e-8])

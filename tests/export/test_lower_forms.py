@@ -26,7 +26,7 @@ from edgeneuro.export.outputs import relative_error, stacked_outputs
 from edgeneuro.export.parity import parity_fault
 from edgeneuro.export.placement_rules import placement_by_rule
 from edgeneuro.export.plan import Plan, with_placement
-from edgeneuro.runtime.backends.tensorrt_rtx import build_evidence
+from edgeneuro.runtime.backends.trt.builder import evidence
 from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.spec import Feed
 from tests.export.conftest import SIDE, settled, stanet
@@ -108,9 +108,10 @@ def test_the_runtime_computes_what_the_graph_says(net: Net, form: str) -> None:
 def test_tensorrt_takes_the_graph_without_a_warning_and_runs_its_convolutions_in_int8(net: Net) -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
     nodes, _ = placement_by_rule(net.graph, form_named("tensorrt"))
-    evidence = build_evidence(net.lowered("tensorrt", nodes).SerializeToString(), compute_capabilities=("8.6",))
-    assert evidence.warnings == ()
-    assert evidence.int8_convolutions == net.convolutions(nodes) > 0
+    report = evidence(net.lowered("tensorrt", nodes).SerializeToString(), compute_capabilities=("8.6",))
+    assert report.warnings == ()
+    assert report.layers is not None
+    assert report.layers.int8_convolutions == net.convolutions(nodes) > 0
 
 
 def test_tensorrt_runs_the_rest_of_a_mixed_graph_in_half_precision(net: Net) -> None:
@@ -118,18 +119,19 @@ def test_tensorrt_runs_the_rest_of_a_mixed_graph_in_half_precision(net: Net) -> 
     convolutions = [node.name for node in net.graph.graph.node if node.op_type == "Conv"]
     half = set(convolutions[::2])
     nodes = tuple(name for name in placement_by_rule(net.graph, form_named("tensorrt"))[0] if name not in half)
-    evidence = build_evidence(net.lowered("tensorrt-mixed", nodes).SerializeToString(), compute_capabilities=("8.6",))
-    assert evidence.int8_convolutions == net.convolutions(nodes)
-    assert len(half) - 1 <= evidence.half_convolutions <= len(half)  # a stem may be fused and not listed by name
+    layers = evidence(net.lowered("tensorrt-mixed", nodes).SerializeToString(), compute_capabilities=("8.6",)).layers
+    assert layers is not None
+    assert layers.int8_convolutions == net.convolutions(nodes)
+    assert len(half) - 1 <= layers.half_convolutions <= len(half)  # a stem may be fused and not listed by name
 
 
 def test_tensorrt_takes_the_graph_in_fp8_for_gpus_that_have_it(net: Net) -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
     nodes, _ = placement_by_rule(net.graph, form_named("tensorrt-fp8"))
     content = net.lowered("tensorrt-fp8", nodes).SerializeToString()
-    assert build_evidence(content, compute_capabilities=("8.9", "12.0")).warnings == ()
+    assert evidence(content, compute_capabilities=("8.9", "12.0")).warnings == ()
     with pytest.raises(BackendError, match="fp8"):
-        build_evidence(content, compute_capabilities=("8.6",))
+        evidence(content, compute_capabilities=("8.6",))
 
 
 @pytest.mark.parametrize("form", [name for name, form in FORMS.items() if form.operators])

@@ -17,7 +17,7 @@ from edgeneuro.errors import BackendError, BundleError, SelfTestError
 from edgeneuro.manifest import Graph, Manifest
 from edgeneuro.runtime import Bundle, auto, open_engine
 from edgeneuro.runtime.auto import Choice, choose_auto
-from edgeneuro.runtime.backends import Backend
+from edgeneuro.runtime.backends import BACKENDS, Backend
 from edgeneuro.runtime.open_graph import open_graph
 from edgeneuro.spec import Feed
 from tests.runtime.bundles import SIDE, tiny_graph, tiny_manifest, tiny_members, tiny_onnx, write_bundle
@@ -27,6 +27,9 @@ INT8 = tiny_graph("graphs/onnxruntime.int8.onnx", precision="int8")
 OPENVINO = tiny_graph("graphs/openvino.int8.onnx", precision="int8", backend="openvino")
 NEEDY = tiny_graph("graphs/onnxruntime.int8.onnx", precision="int8", requires=("abacus",))
 QUANTISED = tiny_manifest(precision="int8", graphs=(FLOAT, INT8, OPENVINO))
+
+MISSING = "is not installed; run: pip install 'edgeneuro[openvino]'"
+PROCESSORS = {name: kind for name, kind in BACKENDS.items() if not kind.gpu}
 
 ORT_FLOAT, OV_FLOAT = "model.onnx on onnxruntime", "model.onnx on openvino"
 ORT_INT8, OV_INT8 = "graphs/onnxruntime.int8.onnx on onnxruntime", "graphs/openvino.int8.onnx on openvino"
@@ -69,7 +72,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     monkeypatch.setattr(auto, "race", bench.race)
     monkeypatch.setattr(auto, "open_graph", bench.open_graph)
     monkeypatch.setattr("edgeneuro.runtime.engine.open_graph", bench.open_graph)
-    monkeypatch.setattr(auto, "is_installed", lambda name: name in bench.installed)
+    monkeypatch.setattr(auto, "BACKENDS", PROCESSORS)
+    monkeypatch.setattr(auto, "unavailable", lambda name: "" if name in bench.installed else MISSING)
     monkeypatch.setattr(auto, "library_version", lambda name: bench.versions[name] if name in bench.installed else None)
     bench.ms = {ORT_FLOAT: [4], OV_FLOAT: [3], ORT_INT8: [2], OV_INT8: [1]}
     return bench

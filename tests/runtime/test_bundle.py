@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgeneuro.errors import BundleError, EdgeNeuroError, IntegrityError
 from edgeneuro.files import canonical_json, sha256
-from edgeneuro.manifest import SCHEMA
+from edgeneuro.manifest import SCHEMA, PrebuiltEngine
 from edgeneuro.runtime import pack_bundle, read_bundle
 from edgeneuro.runtime.container import MANIFEST, read_container, serialise
 from tests.runtime.bundles import tiny_bundle, tiny_manifest, tiny_members
@@ -106,3 +107,45 @@ def test_a_bundle_without_its_graph_or_golden_outputs_is_not_written(lacking: st
 def test_a_bundle_without_graphs_is_not_written() -> None:
     with pytest.raises(BundleError, match="names no graph"):
         pack_bundle(tiny_manifest(graphs=()), SMALL)
+
+
+def prebuilt(**changes: Any) -> PrebuiltEngine:
+    engine = PrebuiltEngine(
+        path="engines/sm86.engine",
+        graph="model.onnx",
+        backend="tensorrt-rtx",
+        version="1.7.1",
+        platform="linux-x86_64",
+        compute_capabilities=("8.6",),
+        convolutions=0,
+        int8_convolutions=0,
+        half_convolutions=0,
+    )
+    return replace(engine, **changes)
+
+
+def test_an_engine_built_ahead_travels_as_a_member_of_its_own(tmp_path: Path) -> None:
+    path, members = tmp_path / "ahead.edge", {**SMALL, "engines/sm86.engine": b"engine"}
+    path.write_bytes(pack_bundle(tiny_manifest(engines=(prebuilt(),)), members))
+    bundle = read_bundle(path)
+    assert bundle.manifest.engines == (prebuilt(),)
+    assert bundle.members == members
+
+
+def test_an_engine_without_its_member_or_its_graph_is_neither_written_nor_read(tmp_path: Path) -> None:
+    for engine, said in (
+        (prebuilt(path="engines/other.engine"), r"has no member 'engines/other\.engine'"),
+        (
+            prebuilt(graph="golden.npz"),
+            r"engines/sm86\.engine was built from 'golden\.npz', which is none of the graphs",
+        ),
+    ):
+        members = {**SMALL, "engines/sm86.engine": b"engine"}
+        manifest = tiny_manifest(engines=(engine,))
+        with pytest.raises(BundleError, match=said):
+            pack_bundle(manifest, members)
+        listed = replace(manifest, files={name: sha256(data) for name, data in members.items()})
+        path = tmp_path / "odd.edge"
+        path.write_bytes(serialise({**members, MANIFEST: listed.to_bytes()}))
+        with pytest.raises(BundleError, match=rf"odd\.edge: {said}"):
+            read_bundle(path)

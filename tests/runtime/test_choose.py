@@ -107,7 +107,7 @@ def test_onnxruntime_comes_before_other_backends_whatever_the_order_in_the_bundl
 
 
 def test_another_backend_is_taken_where_it_is_asked_for_or_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "is_installed", lambda name: True)
+    monkeypatch.setattr(choose, "unavailable", lambda name: "")
     both = tiny_manifest(precision="int8", graphs=(FLOAT, VNNI, OPENVINO))
     assert choose_graph(both, None, "a.edge", backend="openvino", features=FAST) == (OPENVINO, ())
     assert choose_graph(both, None, "a.edge", features=OLD) == (OPENVINO, ())
@@ -118,11 +118,13 @@ def test_another_backend_is_taken_where_it_is_asked_for_or_the_only_one(monkeypa
 def test_a_backend_that_is_not_installed_is_passed_over_and_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(choose, "is_installed", lambda name: name == "onnxruntime")
+    monkeypatch.setattr(
+        choose, "unavailable", lambda name: "" if name == "onnxruntime" else "is not installed; run: pip install it"
+    )
     manifest = tiny_manifest(precision="int8", graphs=(FLOAT, OPENVINO))
     with caplog.at_level(logging.WARNING, "edgeneuro"):
         assert choose_graph(manifest, None, "a.edge", features=FAST) == (FLOAT, ("int8_needs_openvino",))
-    assert "openvino, which is not installed (pip install 'edgeneuro[openvino]')" in caplog.text
+    assert "openvino, which is not installed; run: pip install it" in caplog.text
 
 
 def test_a_backend_that_the_bundle_has_no_graph_for_is_refused() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import struct
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -99,6 +101,66 @@ ALTERED = {
 def test_the_same_members_in_any_other_form_are_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises((IntegrityError, BundleError), match=r"altered|packed again|canonical|cut short"):
         read_container(stored(tmp_path / "other.edge", data))
+
+
+def overlapping(count: int, size: int) -> bytes:
+    """A zip whose directory names one and the same member `count` times, as a bomb does, under names of equal length."""
+    data = zipped([("manifest.json", b"{}"), ("m00", bytes(size))])
+    start, end = data.rindex(b"PK\1\2"), data.rindex(b"PK\5\6")
+    entries = [data[start:end].replace(b"m00", b"m%02d" % number) for number in range(count)]
+    directory = data[data.index(b"PK\1\2") : start] + b"".join(entries)
+    counts = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count + 1, count + 1, len(directory), data.index(b"PK\1\2"), 0)
+    return data[: data.index(b"PK\1\2")] + directory + counts
+
+
+@pytest.mark.parametrize("count", [2, 90])
+def test_members_that_share_their_bytes_are_refused_before_any_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(container, "_member", lambda *given: pytest.fail("a member was read"))
+    path = stored(tmp_path / "bomb.edge", overlapping(count, 10_000))
+    with pytest.raises(IntegrityError, match="its members overlap"):
+        read_container(path)
+
+
+def test_a_member_that_unpacks_to_more_than_the_file_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "_member", lambda *given: pytest.fail("a member was read"))
+    bomb = zipped([("manifest.json", b"{}"), ("m", bytes(10_000_000))], zipfile.ZIP_DEFLATED)
+    assert len(bomb) < 20_000
+    with pytest.raises(IntegrityError, match=r"is not stored plainly"):
+        read_container(stored(tmp_path / "bomb.edge", bomb))
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    buffer, link = BytesIO(), zipfile.ZipInfo("model.onnx")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("manifest.json"), b"{}")
+        archive.writestr(link, b"/etc/passwd")
+    with pytest.raises(IntegrityError, match="canonical"):
+        read_container(stored(tmp_path / "link.edge", buffer.getvalue()))
+    plainly = serialise({"manifest.json": b"{}", "model.onnx": b"/etc/passwd"})
+    attributes = struct.pack("<L", (stat.S_IFREG | 0o644) << 16)
+    assert plainly.count(attributes) == 2
+    linked = plainly.replace(attributes, struct.pack("<L", (stat.S_IFLNK | 0o777) << 16))
+    with pytest.raises(IntegrityError, match="canonical"):
+        read_container(stored(tmp_path / "link.edge", linked))
+
+
+def test_a_name_that_differs_between_the_member_and_the_directory_is_refused(tmp_path: Path) -> None:
+    whole = serialise(MEMBERS)
+    with pytest.raises((BundleError, IntegrityError)):
+        read_container(stored(tmp_path / "names.edge", whole.replace(b"model.onnx", b"other.onnx", 1)))
+
+
+def test_a_second_directory_hides_nothing(tmp_path: Path) -> None:
+    """Two whole files one after the other: readers differ in which they see."""
+    other = serialise({**MEMBERS, "model.onnx": b"another network"})
+    for data in (serialise(MEMBERS) + other, other + serialise(MEMBERS)):
+        with pytest.raises((BundleError, IntegrityError)):
+            read_container(stored(tmp_path / "two.edge", data))
 
 
 def test_a_second_member_of_the_same_name_is_refused(tmp_path: Path) -> None:

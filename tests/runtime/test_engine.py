@@ -17,7 +17,7 @@ from edgeneuro.errors import BackendError, BundleError, FrameError, IntegrityErr
 from edgeneuro.manifest import Manifest
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime import open_engine, open_graph
-from edgeneuro.runtime.backends import REMEDIES, is_installed
+from edgeneuro.runtime.backends import unavailable
 from edgeneuro.spec import Array, Frame
 from tests.runtime.bundles import (
     PHANTOM,
@@ -90,8 +90,8 @@ def test_a_closed_engine_answers_no_stream(edge: Path) -> None:
 
 
 def test_a_backend_is_taken_by_name_with_the_float_graph(edge: Path) -> None:
-    if not is_installed("openvino"):
-        pytest.skip(f"openvino is not installed: {REMEDIES['openvino']}")
+    if unavailable("openvino"):
+        pytest.skip(f"openvino {unavailable('openvino')}")
     with open_engine(edge, precision="fp32", backend="openvino", threads=1) as engine:
         assert (engine.graph.path, engine.graph.backend, engine.flags) == ("model.onnx", "openvino", ())
         assert engine.self_test_difference is not None

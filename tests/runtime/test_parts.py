@@ -12,7 +12,7 @@ import pytest
 
 from edgeneuro.errors import BackendError
 from edgeneuro.runtime import backends
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, is_installed, library_version, open_backend
+from edgeneuro.runtime.backends import BACKENDS, library_version, open_backend, unavailable
 from edgeneuro.runtime.cpu import cpu_features, features_in
 from edgeneuro.runtime.postprocess import softmax
 from edgeneuro.spec import Feed
@@ -21,8 +21,8 @@ from tests.runtime.bundles import SIDE, logits_of, tiny_onnx
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_every_backend_keeps_the_contract(name: str) -> None:
-    if not is_installed(name):
-        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    if unavailable(name):
+        pytest.skip(f"{name} {unavailable(name)}")
     backend = open_backend(name, tiny_onnx(), threads=1)
     assert [spec.name for spec in backend.inputs] == ["image"]
     assert backend.inputs[0].shape == (-1, 1, SIDE, SIDE)
@@ -45,8 +45,8 @@ def brightness(count: int) -> list[Feed]:
 @pytest.mark.parametrize("streams", [1, 2, 3])
 @pytest.mark.parametrize("name", BACKENDS)
 def test_many_frames_are_answered_in_order_and_owned_by_the_caller(name: str, streams: int) -> None:
-    if not is_installed(name):
-        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    if unavailable(name):
+        pytest.skip(f"{name} {unavailable(name)}")
     feeds = brightness(12)
     with closing(open_backend(name, tiny_onnx(), threads=3, streams=streams)) as backend:
         many = list(backend.run_many(iter(feeds)))
@@ -58,8 +58,8 @@ def test_many_frames_are_answered_in_order_and_owned_by_the_caller(name: str, st
 @pytest.mark.parametrize("streams", [1, 2])
 @pytest.mark.parametrize("name", BACKENDS)
 def test_no_backend_reads_ahead_of_what_it_can_compute(name: str, streams: int) -> None:
-    if not is_installed(name):
-        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    if unavailable(name):
+        pytest.skip(f"{name} {unavailable(name)}")
     taken: list[int] = []
 
     def camera() -> Iterator[Feed]:
@@ -78,8 +78,8 @@ def test_no_backend_reads_ahead_of_what_it_can_compute(name: str, streams: int) 
 @pytest.mark.parametrize("streams", [1, 2])
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_frame_that_fails_or_a_closed_backend_ends_the_results_with_an_error(name: str, streams: int) -> None:
-    if not is_installed(name):
-        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    if unavailable(name):
+        pytest.skip(f"{name} {unavailable(name)}")
     backend = open_backend(name, tiny_onnx(), threads=2, streams=streams)
     good, bad = brightness(1)[0], {"image": np.zeros((1, 1, 5, 5), np.float32)}
     results = backend.run_many(iter([good, bad, good]))
@@ -95,8 +95,8 @@ def test_a_frame_that_fails_or_a_closed_backend_ends_the_results_with_an_error(n
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_several_threads_may_stream_through_one_backend(name: str) -> None:
-    if not is_installed(name):
-        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    if unavailable(name):
+        pytest.skip(f"{name} {unavailable(name)}")
     feeds = brightness(30)
     with closing(open_backend(name, tiny_onnx(), threads=2, streams=2)) as backend, ThreadPoolExecutor(3) as pool:
         alone = [backend.run(feed)["logits"] for feed in feeds]
@@ -116,12 +116,8 @@ def test_a_backends_library_has_a_version_where_it_is_installed(monkeypatch: pyt
     number = library_version("onnxruntime")
     assert number is not None
     assert number[0].isdigit()
-    monkeypatch.setattr(backends, "is_installed", lambda name: False)
+    monkeypatch.setattr(backends, "unavailable", lambda name: "is not installed")
     assert library_version("onnxruntime") is None
-
-
-def test_every_backend_has_a_remedy() -> None:
-    assert set(REMEDIES) == set(BACKENDS)
 
 
 def test_an_unknown_backend_and_no_threads_are_refused() -> None:

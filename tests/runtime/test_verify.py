@@ -10,7 +10,7 @@ import pytest
 from edgeneuro.errors import BackendError, EdgeNeuroError, SelfTestError
 from edgeneuro.manifest import Graph
 from edgeneuro.runtime import Bundle, verify
-from edgeneuro.runtime.backends import BACKENDS, REMEDIES, Backend, is_installed
+from edgeneuro.runtime.backends import BACKENDS, Backend, unavailable
 from edgeneuro.runtime.open_graph import open_graph
 from edgeneuro.runtime.verify import verify_file
 from tests.runtime.bundles import tiny_graph, tiny_manifest, tiny_members, tiny_onnx, write_bundle
@@ -22,7 +22,7 @@ INT8 = tiny_graph("graphs/onnxruntime.int8.onnx", precision="int8")
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only ONNX Runtime is installed."""
-    monkeypatch.setattr(verify, "is_installed", lambda name: name == "onnxruntime")
+    monkeypatch.setattr(verify, "unavailable", lambda name: "" if name == "onnxruntime" else "is not installed")
 
 
 @pytest.mark.usefixtures("alone")
@@ -38,8 +38,8 @@ def test_every_graph_that_can_run_here_is_tested_and_the_others_say_why_not(tmp_
 
 @pytest.mark.parametrize("name", [name for name in BACKENDS if name != "onnxruntime"])
 def test_the_float_graph_is_tested_on_every_backend(tmp_path: Path, name: str) -> None:
-    if not is_installed(name):
-        pytest.skip(f"{name} is not installed: {REMEDIES[name]}")
+    if unavailable(name):
+        pytest.skip(f"{name} {unavailable(name)}")
     done = verify_file(write_bundle(tmp_path / "one.edge"), threads=1)
     checked = {graph.backend: graph for graph in done.graphs}
     assert checked[name].path == "model.onnx"
@@ -57,7 +57,7 @@ def test_a_backend_that_the_float_graph_was_not_made_for_breaks_no_promise(
             raise error
         return open_graph(bundle, graph, where, threads=threads)
 
-    monkeypatch.setattr(verify, "is_installed", lambda name: True)
+    monkeypatch.setattr(verify, "unavailable", lambda name: "is not here" if BACKENDS[name].gpu else "")
     monkeypatch.setattr(verify, "open_graph", refusing)
     first, second = verify_file(write_bundle(tmp_path / "one.edge")).graphs
     assert (first.backend, first.skipped) == ("onnxruntime", None)

@@ -14,10 +14,10 @@ from edgeneuro.benchmarks.compute.make_kernels import FOLDER, kernel_graph
 from edgeneuro.benchmarks.compute.peaks import Kernel, best_peaks, open_bandwidth, open_kernels
 from edgeneuro.benchmarks.compute.profile import profile_layers
 from edgeneuro.export.compute import layer_costs
-from edgeneuro.runtime.backends import BACKENDS, is_installed, open_backend
+from edgeneuro.runtime.backends import BACKENDS, open_backend, unavailable
 from edgeneuro.runtime.cpu import cpu_features
 
-INSTALLED = [name for name in BACKENDS if is_installed(name)]
+INSTALLED = [name for name, kind in BACKENDS.items() if not (kind.gpu or unavailable(name))]
 IDS = [dense.file for dense in DENSE]
 
 

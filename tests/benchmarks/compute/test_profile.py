@@ -14,12 +14,12 @@ from onnx import helper
 from edgeneuro.benchmarks.compute.names import Names
 from edgeneuro.benchmarks.compute.profile import onnxruntime_runs, profile_layers
 from edgeneuro.errors import BackendError
-from edgeneuro.runtime.backends import is_installed
+from edgeneuro.runtime.backends import unavailable
 from edgeneuro.spec import Feed
 from tests.tiny_graphs import graph_of
 
 CHANNELS = 16
-needs_openvino = pytest.mark.skipif(not is_installed("openvino"), reason="needs the openvino extra")
+needs_openvino = pytest.mark.skipif(bool(unavailable("openvino")), reason="needs the openvino extra")
 BACKENDS = ["onnxruntime", pytest.param("openvino", marks=needs_openvino)]
 
 

@@ -23,7 +23,7 @@ from edgeneuro.export.lint.fix import Fixed, fix
 from edgeneuro.export.lint.read import read_quantized
 from edgeneuro.export.nncf_ranges import import_nncf, quiet_nncf
 from edgeneuro.export.outputs import relative_error, stacked_outputs
-from edgeneuro.runtime.backends.tensorrt_rtx import build_evidence
+from edgeneuro.runtime.backends.trt.builder import evidence
 from edgeneuro.spec import Feed, Float32
 
 SIDE = 16
@@ -251,6 +251,7 @@ def test_tensorrt_rtx_builds_what_was_fixed_with_every_convolution_in_int8(
     path = {"nncf": from_nncf, "onnxruntime": default_static}.get(tool)
     path = path or exported(FakeQuantized(), tmp_path / "fake.onnx", dynamo=False)
     written, _ = fixed(path, "tensorrt")
-    evidence = build_evidence(written.SerializeToString(), compute_capabilities=("8.6",))
-    assert evidence.int8_convolutions == evidence.convolutions == (2 if tool == "torch" else 4)
-    assert not any("INT8" in warning for warning in evidence.warnings)
+    report = evidence(written.SerializeToString(), compute_capabilities=("8.6",))
+    assert report.layers is not None
+    assert report.layers.int8_convolutions == report.layers.convolutions == (2 if tool == "torch" else 4)
+    assert not any("INT8" in warning for warning in report.warnings)

@@ -11,8 +11,18 @@ if __name__ == "__main__":
     match sys.argv[1]:
         case "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
         case "sleep":
             time.sleep(60)
+        case "talk":
+            print(os.getpid(), flush=True)
+            print("half done", flush=True)
+            time.sleep(60)
+        case "much":
+            sys.stderr.write("e" * 1_000_000)
+            sys.stdout.write("o" * 1_000_000)
+            print(len(sys.stdin.buffer.read()))
         case "fail":
             sys.stdin.buffer.read()
             sys.exit("line before\nthe reason")

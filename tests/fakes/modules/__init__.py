@@ -1,0 +1,1 @@
+"""Put on sys.path by use.py: what is here shadows the real libraries."""

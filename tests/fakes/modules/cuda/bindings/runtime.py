@@ -1,0 +1,5 @@
+"""Stands for cuda.bindings.runtime."""
+
+from tests.fakes.cudart_module import fill
+
+fill(globals())

@@ -1,0 +1,1 @@
+"""The fake TensorRTs: one implementation, cut to what each version has."""
