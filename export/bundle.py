@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,7 +21,7 @@ from edgeneuro.export.outcomes import Baseline, Outcomes
 from edgeneuro.export.prebuilt import prebuild
 from edgeneuro.export.source import FloatModel
 from edgeneuro.export.specs import output_specs
-from edgeneuro.manifest import Accuracy, Gate, Graph, Manifest, Precision
+from edgeneuro.manifest import Accuracy, Gate, Graph, Manifest, PrebuiltEngine, Precision
 from edgeneuro.runtime.backends import Backend
 from edgeneuro.runtime.backends.trt.records import BuildSettings
 from edgeneuro.runtime.bundle import GOLDEN, pack_bundle
@@ -93,7 +93,7 @@ def make_bundle(
         gate=gate,
         provenance=model.provenance,
         tools={"edgeneuro": __version__, **{tool: version(tool) for tool in TOOLS}},
-        notes=_notes(model, calibrated, accuracy),
+        notes=(*_notes(model, calibrated, accuracy), *_fewer(engines, entries)),
         engines=tuple(engines),
     )
     content = {path: item.content for path, item in lowered.items()}
@@ -141,6 +141,17 @@ def _delivered(entries: Sequence[Graph]) -> Precision:
     """The precision a bundle is named for; fp32 where no convolution ended in INT8 nor anything in FP16."""
     there = {entry.precision for entry in entries}
     return next(precision for precision in ("mixed", "int8", "fp8", "fp16", "fp32") if precision in there)
+
+
+def _fewer(engines: Iterable[PrebuiltEngine], graphs: Sequence[Graph]) -> Iterator[str]:
+    """Engines that read fewer convolutions in INT8 than were placed."""
+    placed = {graph.path: graph.int8_convolutions for graph in graphs}
+    for engine in engines:
+        if engine.int8_convolutions < placed[engine.graph]:
+            yield (
+                f"{engine.path}: reads {engine.int8_convolutions} of the {placed[engine.graph]} convolutions placed in INT8 as "
+                "INT8; the library left the others in float"
+            )
 
 
 def _notes(model: FloatModel, calibrated: Calibrated | None, accuracy: Accuracy | None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import onnxruntime
 
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.runtime.backends.ort import UNWANTED
+from edgeneuro.runtime.backends.trt.execute import GpuBackend
 
 _OPENVINO_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
@@ -45,6 +46,16 @@ def openvino_int8_convolutions(model: bytes) -> int:
         for (kind, precision), count in openvino_layers(model).items()
         if kind in _OPENVINO_CONVOLUTIONS and precision in ("i8", "u8")
     )
+
+
+def tensorrt_int8_convolutions(model: bytes) -> int:
+    """How many convolutions the engine that TensorRT builds of `model` on this machine's GPU reads in INT8.
+
+    Raises BackendError: no GPU, library missing, graph refused.
+    """
+    with closing(open_backend("tensorrt", model, threads=None)) as backend:
+        report = cast(GpuBackend, backend).report
+    return 0 if report is None or report.layers is None else report.layers.int8_convolutions
 
 
 def openvino_layers(model: bytes) -> Counter[tuple[str, str]]:

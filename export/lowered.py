@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx
 
 from edgeneuro.export import graph as graphs
-from edgeneuro.export.census import int8_convolutions, openvino_int8_convolutions
+from edgeneuro.export.census import int8_convolutions, openvino_int8_convolutions, tensorrt_int8_convolutions
 from edgeneuro.export.forms import ONNXRUNTIME, Form
 from edgeneuro.export.lower import lower
 from edgeneuro.export.plan import Plan
@@ -20,6 +20,7 @@ FLOAT_GRAPH = "model.onnx"
 _COUNT: Mapping[str, Callable[[bytes], int]] = {
     "onnxruntime": int8_convolutions,
     "openvino": openvino_int8_convolutions,
+    "tensorrt": tensorrt_int8_convolutions,
 }
 
 

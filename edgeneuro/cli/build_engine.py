@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edgeneuro.cli.device_options import Capabilities, Dla, Level, MaxBatch, Workspace
-from edgeneuro.cli.options import Force, Json, err, print_json
+from edgeneuro.cli.options import AllowUnsigned, Force, Json, err, print_json
 from edgeneuro.cli.preprocess_options import (
     BitDepth,
     Channels,
@@ -115,6 +115,7 @@ def command(
     dla: Dla = None,
     max_batch: MaxBatch = 1,
     compute_capability: Capabilities = None,
+    allow_unsigned: AllowUnsigned = False,
     force: Force = False,
     as_json: Json = False,
     threads: int | None = None,
@@ -162,7 +163,15 @@ def command(
         )
         with _steps(quiet) as progress:
             asked = precision if int8 or fp16 or fp8 else None
-            build_on_device(Path(source), backends, asked, device, as_json=as_json, progress=progress)
+            build_on_device(
+                Path(source),
+                backends,
+                asked,
+                device,
+                allow_unsigned=allow_unsigned,
+                as_json=as_json,
+                progress=progress,
+            )
         return
     check_used(device, backends)
     if max_drop is None and by is not None:

@@ -91,6 +91,7 @@ def build_on_device(
     precision: Precision | None,
     settings: BuildSettings,
     *,
+    allow_unsigned: bool,
     as_json: bool,
     progress: Callable[[str], None],
 ) -> None:
@@ -107,7 +108,9 @@ def build_on_device(
         raise UsageError(
             f"{path}: is an .edge file, whose engine is built for this device; give --backend {' or '.join(gpus)}"
         )
-    graph, report = prepare_engine(path, backends[0], precision, settings, progress=progress)
+    graph, report = prepare_engine(
+        path, backends[0], precision, settings, allow_unsigned=allow_unsigned, progress=progress
+    )
     if as_json:
         print_json({"path": str(path), "backend": backends[0], "graph": graph.path, **to_json(report)})
         return

@@ -12,7 +12,7 @@ from edgeneuro.cli.options import Json, out, print_facts, print_json
 
 if TYPE_CHECKING:
     from edgeneuro.data.split import Split
-    from edgeneuro.manifest import Accuracy, Calibration, DataIdentity, Gate, Graph, Manifest
+    from edgeneuro.manifest import Accuracy, Calibration, DataIdentity, Gate, Graph, Manifest, PrebuiltEngine
     from edgeneuro.runtime import Bundle
     from edgeneuro.runtime.trust import Trust
 
@@ -37,12 +37,20 @@ def command(
 
 
 def document(path: Path, bundle: Bundle) -> dict[str, Any]:
-    """As docs/schemas/inspect.schema.json describes it: the manifest, with the size of every member, and whose it is."""
+    """As docs/schemas/inspect.schema.json describes it: the manifest, with the size of every member, whose it is, and what
+    it was certified by."""
+    from edgeneuro.benchmarks.compare.certificate import certificate_of
     from edgeneuro.records import to_json
 
     manifest: dict[str, Any] = to_json(bundle.manifest)
     files = {name: {"sha256": digest, "bytes": len(bundle.members[name])} for name, digest in manifest["files"].items()}
-    return {"path": str(path), **manifest, "files": files, "signature": to_json(_trust(bundle))}
+    return {
+        "path": str(path),
+        **manifest,
+        "files": files,
+        "signature": to_json(_trust(bundle)),
+        "certificate": to_json(certificate_of(bundle, str(path))),
+    }
 
 
 def show(path: Path, bundle: Bundle) -> None:
@@ -50,8 +58,27 @@ def show(path: Path, bundle: Bundle) -> None:
     console = out()
     console.print(str(path), soft_wrap=True)
     print_facts(
-        console, (*facts(bundle.manifest, path.stat().st_size), ("signature", signature_in_words(_trust(bundle))))
+        console,
+        (
+            *facts(bundle.manifest, path.stat().st_size),
+            *_certificate(bundle, str(path)),
+            ("signature", signature_in_words(_trust(bundle))),
+        ),
     )
+
+
+def _certificate(bundle: Bundle, where: str) -> Iterator[tuple[str, str]]:
+    """The comparison that the bundle was certified by: on what, and what each executable was judged by."""
+    from edgeneuro.benchmarks.compare.certificate import certificate_of
+
+    found = certificate_of(bundle, where)
+    if found is None:
+        return
+    yield "certified", f"{found.verdict} against {found.reference.name} on {_data(found.data)}"
+    for one in found.executables:
+        yield "", f"{one.executable.name} {one.executable.version}: {'; '.join(one.judged_by)}"
+    for name, why in found.missing.items():
+        yield "", f"not compared: {name}: {why}"
 
 
 def signature_in_words(trust: Trust) -> str:
@@ -93,6 +120,8 @@ def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
         yield "graph", f"{graph.path}: {_graph(graph)}"
         if manifest.accuracy is not None and graph.path in manifest.accuracy.graphs:
             yield "", _measured(manifest.accuracy, graph.path)
+    for engine in manifest.engines:
+        yield "engine", f"{engine.path}: {_engine(engine)}"
     if manifest.gate is not None:
         yield from _gate(manifest.gate)
     yield "made with", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
@@ -150,6 +179,14 @@ def _graph(graph: Graph) -> str:
     if graph.checked == "emulated":
         return f"{words}placed in INT8, not run: emulated where it was built"
     return f"{words}in INT8"
+
+
+def _engine(engine: PrebuiltEngine) -> str:
+    return (
+        f"of {engine.graph}, {engine.backend} {engine.version}, {engine.platform}, compute capability "
+        f"{', '.join(engine.compute_capabilities)}, {engine.int8_convolutions} of {engine.convolutions} convolutions in INT8, "
+        f"{engine.half_convolutions} in FP16, not run where it was built"
+    )
 
 
 def _measured(held: Accuracy, path: str) -> str:

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -15,12 +16,22 @@ from edgeneuro.cli.inspect import facts
 from edgeneuro.cli.main import main
 from edgeneuro.cli.options import print_facts
 from edgeneuro.data.split import Split
-from edgeneuro.manifest import Accuracy, Compute, Interval, Manifest
+from edgeneuro.manifest import Accuracy, Compute, Interval, Manifest, PrebuiltEngine
 from edgeneuro.records import to_json
 from edgeneuro.runtime import read_bundle
 from edgeneuro.runtime.container import read_container
 from tests.cli.conftest import Validate
-from tests.runtime.bundles import LUNG, PHANTOM, tiny_calibration, tiny_graph, tiny_layer, tiny_manifest, write_bundle
+from tests.runtime.bundles import (
+    LUNG,
+    PHANTOM,
+    SIDE,
+    tiny_calibration,
+    tiny_graph,
+    tiny_layer,
+    tiny_manifest,
+    tiny_members,
+    write_bundle,
+)
 from tests.runtime.signing import MAKER, MAKER_ID, STRANGER, STRANGER_ID, sign_file, write_public
 
 
@@ -144,3 +155,46 @@ def test_whose_it_is_can_be_read_even_where_it_may_not_run(
     assert shown() == ("untrusted", f"names key {STRANGER_ID}, which is not trusted here; refused on this device")
     write_bundle(edge)
     assert shown() == ("unsigned", "none; refused on this device, where trusted keys are installed")
+
+
+def test_engines_that_were_built_ahead_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], validate: Validate
+) -> None:
+    engine = PrebuiltEngine(
+        path="engines/tensorrt-rtx.fp32.engine",
+        graph="model.onnx",
+        backend="tensorrt-rtx",
+        version="1.7.1",
+        platform="linux-x86_64",
+        compute_capabilities=("8.6", "8.9"),
+        convolutions=16,
+        int8_convolutions=10,
+        half_convolutions=2,
+    )
+    manifest = tiny_manifest(engines=(engine,))
+    path = write_bundle(tmp_path / "a.edge", manifest, tiny_members(manifest) | {engine.path: b"engine"})
+    assert main(["inspect", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "compute capability 8.6, 8.9, 10 of 16 convolutions in INT8, 2 in FP16, not run where it was built" in said
+    assert main(["inspect", str(path), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    validate("inspect", value)
+    assert value["engines"][0]["compute_capabilities"] == ["8.6", "8.9"]
+
+
+def test_a_certificate_is_shown_with_what_it_rests_on(
+    edge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], validate: Validate
+) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for level in (10, 120, 240):
+        np.save(frames / f"{level}.npy", np.full((SIDE, SIDE), level, np.uint8))
+    assert main(["compare", str(edge), "--data", str(frames), "--certify"]) == 0
+    capsys.readouterr()
+    assert main(["inspect", str(edge)]) == 0
+    assert "certified" in capsys.readouterr().out
+    assert main(["inspect", str(edge), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    validate("inspect", value)
+    assert value["certificate"]["verdict"] == "pass"
+    assert value["certificate"]["data"]["frames"] == 3

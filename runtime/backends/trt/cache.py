@@ -33,11 +33,12 @@ _SIZE_BYTES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """An engine to try. origin: of which of the three places."""
+    """An engine to try. origin: of which of the three places. report: of its build, None for the bundle's."""
 
     content: bytes
     identity: EngineIdentity
     origin: Literal["cache", "bundle", "build"]
+    report: BuildReport | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +74,16 @@ def engines(
     if refused:
         log.warning("%s: the cached engine is refused (%s)", _library(here), refused)
     if kept is not None and _fitting("cached", kept.identity, here, settings):
-        yield Source(content=kept.engine.content, identity=kept.identity, origin="cache")
+        yield Source(content=kept.engine.content, identity=kept.identity, origin="cache", report=kept.engine.report)
     if prebuilt is not None and _fitting("bundle's", prebuilt.identity, here, settings):
-        yield Source(content=prebuilt.content, identity=prebuilt.identity, origin="bundle")
+        yield Source(content=prebuilt.content, identity=prebuilt.identity, origin="bundle", report=None)
     wanted = settings or (kept.identity.settings if kept else BuildSettings())
     log.warning("%s: building the engine for this device, once; on a Jetson that takes minutes", _library(here))
     built = build(model, here.flavour, wanted, timing_cache=_timing_cache(kept, here), progress=_tell)
     identity = _identity_of(here, wanted)
     if unkept := _write(vault, identity, built):
         log.warning("%s: the engine is not kept (%s); the next start builds it again", _library(here), unkept)
-    yield Source(content=built.content, identity=identity, origin="build")
+    yield Source(content=built.content, identity=identity, origin="build", report=built.report)
 
 
 def prepare(model: bytes, flavour: Flavour, settings: BuildSettings, progress: Callable[[str], None]) -> BuildReport:

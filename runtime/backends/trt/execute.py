@@ -46,7 +46,8 @@ class GpuBackend:
     Calls may come from any thread, and overlap: each takes a lane of its own, with an execution context, a stream and
     buffers. Inputs may be numpy arrays, arrays of other libraries on the GPU, or DeviceArray for a raw pointer; outputs
     are numpy arrays of the caller's. A larger batch than the engine was built for runs in pieces.
-    identity, origin: of the engine in use, and where it came from. scratch_bytes: device memory of every lane, buffers
+    identity, origin: of the engine in use, and where it came from. report: of its build, None for one from the bundle.
+    scratch_bytes: device memory of every lane, buffers
     apart.
     """
 
@@ -84,7 +85,7 @@ class GpuBackend:
         self._runtime = open_runtime(self._library)
         source = self._open_engine(model, engines(model, here, vault, prebuilt=prebuilt, settings=settings))
         self.identity: EngineIdentity = source.identity
-        self.origin = source.origin
+        self.origin, self.report = source.origin, source.report
         self._interface = read_interface(self._engine, self._library.module, self._name)
         self.inputs, self.outputs = self._interface.inputs, self._interface.outputs
         self._specs = {spec.name: spec for spec in self.inputs}

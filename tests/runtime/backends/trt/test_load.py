@@ -66,7 +66,7 @@ def source(**settings: Any) -> Source:
         compute_capabilities=("8.6",),
         settings=BuildSettings(**settings),
     )
-    return Source(content=b"header and engine", identity=identity, origin="bundle")
+    return Source(content=b"header and engine", identity=identity, origin="bundle", report=None)
 
 
 def test_the_librarys_own_words_say_why_an_engine_is_refused() -> None:
