@@ -26,12 +26,15 @@ MAX_FILE_BYTES = 2**31 - 1
 """Zip without 64-bit fields, and onnx files, end here."""
 MAX_MEMBERS = 256
 MAX_NAME_CHARS = 128
+MAX_DIRECTORY_BYTES = MAX_MEMBERS * (46 + MAX_NAME_CHARS)
+"""Checked before the directory is read: each of its entries has 46 bytes and a name."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _VERSION = 20  # APPNOTE 4.4.3: 2.0, the least that every reader knows
 _MADE_ON_UNIX = 3 << 8 | _VERSION
 _DATE, _TIME = 0x0021, 0  # 1980-01-01 00:00:00, the earliest a zip can say
 _END, _END_BYTES = b"PK\5\6", 22
+_END_64, _END_64_BYTES = b"PK\6\7", 20
 _ATTRIBUTES = (stat.S_IFREG | 0o644) << 16
 
 
@@ -97,6 +100,12 @@ def _parse(data: bytes, path: Path) -> dict[str, bytes]:
             "it may have been cut short"
         )
     try:
+        (directory_bytes,) = struct.unpack_from("<L", data, len(data) - _END_BYTES + 12)
+        if data[-_END_BYTES - _END_64_BYTES :][:4] == _END_64 or directory_bytes > MAX_DIRECTORY_BYTES:
+            raise BundleError(
+                f"{path}: has a directory of {directory_bytes:,} bytes, or one with 64-bit fields, expected at most "
+                f"{MAX_DIRECTORY_BYTES:,} without; the file was altered, copy it again"
+            )
         with zipfile.ZipFile(BytesIO(data)) as archive:
             entries = archive.infolist()
             if len({entry.filename for entry in entries}) != len(entries):

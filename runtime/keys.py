@@ -39,17 +39,17 @@ def read_private_key(path: Path) -> bytes:
 
     expected = f"expected a NAME.key that `edgeneuro keygen` made (an Ed25519 key, at most {MAX_KEY_BYTES:,} bytes)"
     data, found = read_key_file(path, expected)
-    if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
-        raise InputError(
-            f"{path}: has mode {stat.S_IMODE(found.st_mode):o}, so others can read or change this private key, expected "
-            f"600; run: chmod 600 {path}; where others may have read it, make a new key"
-        )
     try:
         key = load_pem_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it is encrypted
         raise InputError(f"{path}: is no private key ({error}); {expected}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise InputError(f"{path}: is another kind of key; {expected}")
+    if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
+        raise InputError(
+            f"{path}: has mode {stat.S_IMODE(found.st_mode):o}, so others can read or change this private key, expected "
+            f"600; run: chmod 600 {path}; where others may have read it, make a new key"
+        )
     return key.private_bytes_raw()
 
 
@@ -65,6 +65,8 @@ def parse_public_key(data: bytes, path: Path, expected: str) -> bytes:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+    if data.count(b"-----BEGIN ") > 1:
+        raise InputError(f"{path}: holds more than one key, of which only the first would count; {expected}")
     try:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeneuro.errors import BundleError
+from edgeneuro.errors import BundleError, SignatureError
 from edgeneuro.manifest import Graph, Manifest
 from edgeneuro.runtime.backends import BACKENDS, Backend, open_backend
 from edgeneuro.runtime.bundle import Bundle
@@ -15,8 +15,11 @@ from edgeneuro.spec import TensorSpec
 def open_graph(bundle: Bundle, graph: Graph, where: str, *, threads: int | None, streams: int = 1) -> Backend:
     """Load `graph` on `graph.backend`. where: the bundle, for messages. threads, streams: as `open_backend` takes them.
 
-    Raises BackendError; BundleError where the graph is not what the manifest says.
+    Raises BackendError; BundleError where the graph is not what the manifest says; SignatureError for a bundle that was
+    read without asking whether it may run.
     """
+    if bundle.trust.state == "unasked":
+        raise SignatureError(f"{where}: nobody asked whether its signer is trusted; read it with read_bundle to run it")
     backend = open_backend(
         graph.backend,
         bundle.members[graph.path],

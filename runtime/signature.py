@@ -52,7 +52,7 @@ class Signature:
     @classmethod
     def from_bytes(cls, data: bytes) -> Signature:
         """Raises SignatureError for whatever `to_bytes` would not have written."""
-        remedy = "the file was altered, or signed by a later edgeneuro; copy it again, or sign it again"
+        remedy = "the file was altered, or signed by a later edgeneuro; copy it again, or build it again and sign it"
         if len(data) > MAX_SIGNATURE_BYTES:
             raise SignatureError(
                 f"{SIGNATURE}: has {len(data):,} bytes, expected at most {MAX_SIGNATURE_BYTES:,}; {remedy}"

@@ -30,7 +30,7 @@ SYSTEM_FOLDER = Path(
 FLAGS = {"unsigned": "unsigned", "untrusted": "untrusted_signature"}
 """What was let in all the same -> flag of every result."""
 
-State = Literal["trusted", "unsigned", "untrusted", "invalid", "unchecked"]
+State = Literal["trusted", "unsigned", "untrusted", "invalid", "unchecked", "unasked"]
 
 log = logging.getLogger("edgeneuro")
 
@@ -50,10 +50,10 @@ TrustedKeys = Mapping[str, PublicKey]
 @dataclass(frozen=True, kw_only=True)
 class Trust:
     """What the installed keys say of a bundle. state: "trusted", signed by one of them; "unsigned"; "untrusted", signed by
-    another key; "invalid", the signature of one of them does not fit; "unchecked", no key is installed, or none was
-    asked. key: id that the signature names, None where there is no signature. key_file: of the installed key."""
+    another key; "invalid", the signature of one of them does not fit; "unchecked", no key is installed;
+    "unasked", nobody asked, so no member may reach a backend. key: id that the signature names, None where there is no signature. key_file: of the installed key."""
 
-    state: State = "unchecked"
+    state: State = "unasked"
     key: str | None = None
     key_file: str | None = None
 
@@ -100,7 +100,7 @@ def weigh(signature: Signature | None, manifest: bytes, keys: TrustedKeys) -> Tr
     """What `keys` say of a bundle with this signature and these bytes of manifest.json."""
     named = None if signature is None else signature.key
     if not keys:
-        return Trust(key=named)
+        return Trust(state="unchecked", key=named)
     if signature is None:
         return Trust(state="unsigned")
     if signature.key not in keys:
@@ -136,7 +136,15 @@ def _installed(folder: Path, *, required: bool) -> dict[str, PublicKey]:
     try:
         names = sorted(os.listdir(folder))
         _check_safe(folder, folder.stat())
+        _check_parents(folder)
     except FileNotFoundError as error:
+        if broken := next(
+            (part for part in (folder, *folder.parents) if part.is_symlink() and not part.exists()), None
+        ):
+            raise SignatureError(
+                f"{broken}: is a link to nowhere in the place of the folder of trusted keys, so no engine is trusted; "
+                "correct or remove it"
+            ) from error
         if required:
             raise SignatureError(
                 f"{folder}: does not exist, but $EDGENEURO_TRUSTED_KEYS names it as the folder of trusted keys; make it, or "
@@ -148,7 +156,7 @@ def _installed(folder: Path, *, required: bool) -> dict[str, PublicKey]:
             f"{folder}: the folder of trusted keys cannot be read ({error.strerror or error}), so no engine is trusted; "
             "check its permissions"
         ) from error
-    return dict(_key(folder / name) for name in names if name.endswith(".pub"))
+    return dict(_key(folder / name) for name in names if name.lower().endswith(".pub"))
 
 
 def _key(path: Path) -> tuple[str, PublicKey]:
@@ -162,6 +170,14 @@ def _key(path: Path) -> tuple[str, PublicKey]:
     except InputError as error:
         raise SignatureError(str(error)) from error
     return key_id(raw), PublicKey(raw=raw, file=path)
+
+
+def _check_parents(folder: Path) -> None:
+    """Who can rename the folder of trusted keys away leaves a device on which no key is installed."""
+    for parent in dict.fromkeys((*folder.absolute().parents, *folder.resolve().parents)):
+        found = parent.stat()
+        if not found.st_mode & stat.S_ISVTX:  # as /tmp has: others cannot rename what lies there
+            _check_safe(parent, found)
 
 
 def _check_safe(path: Path, found: os.stat_result) -> None:

@@ -36,6 +36,6 @@ def command(
     private = read_private_key(key)
     bundle = read_untrusted(engine)
     target = out or engine
-    write_bytes(target, sign_bundle(bundle, private))
+    write_bytes(target if out else engine.resolve(), sign_bundle(bundle, private))  # behind a link, which stays one
     earlier = "" if bundle.signature is None else f", in place of the signature of key {bundle.signature.key[:16]}"
     print(f"{target}: signed by key {key_id(public_of(private))}{earlier}")

@@ -43,13 +43,13 @@ BACKENDS: Mapping[str, Kind] = {
     "tensorrt": Kind(
         implementation="edgeneuro.runtime.backends.tensorrt:TensorRtBackend",
         library="tensorrt",
-        remedy="pip install 'edgeneuro[tensorrt,cuda]'; on a Jetson see docs/jetson.md",
+        remedy="edgeneuro doctor, which names what this board or driver needs",
         gpu=True,
     ),
     "tensorrt-rtx": Kind(
         implementation="edgeneuro.runtime.backends.tensorrt_rtx:TensorRtRtxBackend",
         library="tensorrt_rtx",
-        remedy="pip install 'edgeneuro[tensorrt-rtx,cuda]'",
+        remedy="edgeneuro doctor, which names what this driver needs",
         gpu=True,
         reads=("tensorrt",),
     ),

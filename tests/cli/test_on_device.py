@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,12 @@ import numpy as np
 import pytest
 
 from edgeneuro.cli.main import main
+from edgeneuro.manifest import PrebuiltEngine
+from edgeneuro.runtime.backends.trt.builder import build
+from edgeneuro.runtime.backends.trt.identity import platform_name
+from edgeneuro.runtime.backends.trt.records import BuildSettings
 from tests.fakes.use import TensorRt, fake_gpu, no_gpu
-from tests.runtime.bundles import SIDE, tiny_graph, tiny_manifest, write_bundle
+from tests.runtime.bundles import SIDE, tiny_graph, tiny_manifest, tiny_members, tiny_onnx, write_bundle
 
 FLOAT = tiny_graph("model.onnx")
 INT8 = tiny_graph("graphs/tensorrt.int8.onnx", precision="int8", backend="tensorrt", checked="emulated")
@@ -86,6 +91,35 @@ def test_auto_compares_the_gpu_with_the_processor(
     said = capsys.readouterr().err
     assert f"{INT8.path} on tensorrt" in said
     assert f"{FLOAT.path} on onnxruntime" in said
+
+
+def test_an_engine_that_travels_in_the_bundle_needs_no_build(
+    tmp_path: Path, frame: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDGENEURO_CACHE", str(tmp_path / "cache"))
+    fake_gpu(monkeypatch, rtx="1.7.1", compute_capability="8.6", integrated=False)
+    made = build(tiny_onnx(), "tensorrt-rtx", BuildSettings(compute_capabilities=("8.6",)))
+    engine = PrebuiltEngine(
+        path="engines/tensorrt-rtx.int8.engine",
+        graph=INT8.path,
+        backend="tensorrt-rtx",
+        version=made.report.version,
+        platform=platform_name(),
+        compute_capabilities=("8.6",),
+        convolutions=0,
+        int8_convolutions=0,
+        half_convolutions=0,
+    )
+    manifest = tiny_manifest(precision="int8", graphs=(FLOAT, INT8), engines=(engine,))
+    path = write_bundle(tmp_path / "net.edge", manifest, tiny_members(manifest) | {engine.path: made.content})
+    assert main(["run", str(path), str(frame), "--backend", "tensorrt-rtx"]) == 0
+    said = capsys.readouterr()
+    assert "bright" in said.out
+    assert "building" not in said.err
+    other = replace(manifest, engines=(replace(engine, version="1.6.0"),))
+    write_bundle(path, other, tiny_members(other) | {engine.path: made.content})
+    assert main(["run", str(path), str(frame), "--backend", "tensorrt-rtx"]) == 0
+    assert f"the bundle's engine is for version 1.6.0, here is {made.report.version}" in capsys.readouterr().err
 
 
 def test_without_a_gpu_the_engine_cannot_be_built_ahead_and_the_remedy_is_said(

@@ -46,6 +46,13 @@ def test_out_leaves_the_original_and_replaces_nothing_unasked(
     assert main([*given, "--force"]) == 0
 
 
+def test_a_link_stays_one_and_what_it_leads_to_is_signed(edge: Path, key: Path) -> None:
+    link = edge.parent / "link.edge"
+    link.symlink_to(edge)
+    assert main(["sign", str(link), "--key", str(key)]) == 0
+    assert link.is_symlink() and read_untrusted(edge).signature is not None
+
+
 def test_an_altered_file_is_not_vouched_for(edge: Path, key: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edge.write_bytes(edge.read_bytes().replace(b"GlobalAveragePool", b"GlobalAveragePoul"))
     before = edge.read_bytes()

@@ -123,6 +123,36 @@ def test_members_that_share_their_bytes_are_refused_before_any_is_read(
         read_container(path)
 
 
+def of_64_bit(directory_bytes: int) -> bytes:
+    """A directory whose size only the 64-bit end record tells (APPNOTE 4.3.14 and 4.3.15); readers follow that one."""
+    body, end = whole[:-22], whole[-22:]
+    (offset,) = struct.unpack_from("<L", end, 16)
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 4, 4, directory_bytes, offset)
+    return body + record + struct.pack("<4sLQL", b"PK\6\7", 0, len(body), 1) + end
+
+
+def large_directory() -> bytes:
+    """More entries than a bundle may have, for a reader to keep in memory."""
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 788, 20, *(0,) * 14)
+    count = container.MAX_DIRECTORY_BYTES // len(entry) + 1
+    return entry * count + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, count * len(entry), 0, 0)
+
+
+@pytest.mark.parametrize("data", [large_directory(), of_64_bit(200)], ids=["large", "64-bit"])
+def test_a_directory_without_bounds_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *given: pytest.fail("the directory was read"))
+    with pytest.raises(BundleError, match=r"directory of [0-9,]+ bytes, .* expected at most 44,544"):
+        read_container(stored(tmp_path / "bomb.edge", data))
+
+
+def test_the_fullest_bundle_stays_inside_the_bounds(tmp_path: Path) -> None:
+    full = {f"{number:03d}" + "n" * (container.MAX_NAME_CHARS - 3): b"" for number in range(container.MAX_MEMBERS - 1)}
+    members = {"manifest.json": b"{}", **full}
+    assert read_container(stored(tmp_path / "full.edge", serialise(members))) == members
+
+
 def test_a_member_that_unpacks_to_more_than_the_file_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from edgeneuro.runtime import engine as engine_module
 from edgeneuro.runtime import open_engine, read_bundle, read_untrusted, trust
 from edgeneuro.runtime.auto import choose_auto
 from edgeneuro.runtime.backends.trt.records import BuildSettings
+from edgeneuro.runtime.open_graph import open_graph
 from edgeneuro.runtime.prepare import prepare_engine
 from edgeneuro.runtime.trust import key_from, trusted_keys, user_folder
 from edgeneuro.runtime.verify import verify_file
@@ -60,7 +61,7 @@ def no_backend(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_where_no_key_is_installed_nothing_is_asked_for(edge: Path, heard: pytest.LogCaptureFixture) -> None:
-    assert read_bundle(edge).trust == trust.Trust()
+    assert read_bundle(edge).trust == trust.Trust(state="unchecked")
     signed = read_bundle(sign_file(edge)).trust
     assert (signed.state, signed.key, signed.flags) == ("unchecked", MAKER_ID, ())
     with open_engine(edge) as engine:
@@ -119,7 +120,10 @@ def test_an_unsigned_bundle_that_is_let_in_is_warned_of_and_flagged(
 
 
 def test_what_is_only_shown_may_be_anybodys(device: Path, edge: Path) -> None:
-    assert read_untrusted(edge).trust.state == "unchecked"
+    unasked = read_untrusted(edge)
+    assert unasked.trust.state == "unasked"
+    with pytest.raises(SignatureError, match="nobody asked whether its signer is trusted"):
+        open_graph(unasked, unasked.manifest.graphs[0], "edge", threads=None)
     assert read_untrusted(sign_file(edge, STRANGER)).members
 
 
@@ -257,3 +261,46 @@ def test_the_file_is_read_once(device: Path, edge: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(engine_module, "read_bundle", read_and_exchange)
     with open_engine(edge) as engine:
         assert engine.classify(FRAME).label == "grey"
+
+
+@pytest.mark.parametrize("broken", ["edgeneuro", "edgeneuro/trusted-keys"])
+def test_a_link_to_nowhere_in_the_folders_place_refuses_everything(
+    edge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """An administrator meant to install keys; a default folder that is just not there holds none."""
+    link = tmp_path / broken
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "gone")
+    monkeypatch.setattr(trust, "SYSTEM_FOLDER", tmp_path / "edgeneuro" / "trusted-keys")
+    with pytest.raises(SignatureError, match=rf"{broken}: is a link to nowhere"):
+        read_bundle(edge, allow_unsigned=True)
+
+
+def test_a_parent_from_which_others_can_take_the_folder_away_refuses_everything(
+    edge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an attacker renames it, and no key is installed any more."""
+    parent = tmp_path / "edgeneuro"
+    (parent / "trusted-keys").mkdir(parents=True)
+    write_public(parent / "trusted-keys" / "maker.pub", MAKER)
+    monkeypatch.setattr(trust, "SYSTEM_FOLDER", parent / "trusted-keys")
+    sign_file(edge)
+    parent.chmod(0o777)
+    with pytest.raises(SignatureError, match=r"edgeneuro: has mode 777, .* run: chmod go-w "):
+        read_bundle(edge, allow_unsigned=True)
+    for safe in (0o1777, 0o755):
+        parent.chmod(safe)
+        assert read_bundle(edge).trust.state == "trusted"
+
+
+def test_a_key_counts_however_its_ending_is_spelt(trusted_folder: Path, edge: Path) -> None:
+    write_public(trusted_folder / "MAKER.PUB", MAKER)
+    with pytest.raises(SignatureError, match="is not signed"):
+        read_bundle(edge)
+
+
+def test_a_file_of_two_keys_refuses_everything(device: Path, edge: Path, tmp_path: Path) -> None:
+    second = write_public(tmp_path / "second.pub", STRANGER).read_bytes()
+    (device / "maker.pub").write_bytes((device / "maker.pub").read_bytes() + second)
+    with pytest.raises(SignatureError, match=r"maker\.pub: holds more than one key"):
+        read_bundle(sign_file(edge), allow_unsigned=True)

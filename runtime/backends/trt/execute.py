@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
 from edgeneuro.errors import BackendError, EdgeNeuroError, ShapeError
+from edgeneuro.files import sha256
 from edgeneuro.runtime.backends.common import first_line, in_flight, refuse_outside_weights
 from edgeneuro.runtime.backends.cuda.api import Cuda
 from edgeneuro.runtime.backends.cuda.device_array import device_array
@@ -92,7 +93,9 @@ class GpuBackend:
         self.scratch_bytes = _scratch_bytes(self._engine)
         self._device, self._zero_copy = device.index, device.integrated
         if self.flavour == "tensorrt-rtx":
-            self._kernels = KernelCache(self._engine, self._library.module, vault, here, graphs=self._graphs)
+            foreign = source.origin == "bundle"  # whoever signed it: its kernels are not those of what is built here
+            name = sha256(source.content) if foreign else here.graph
+            self._kernels = KernelCache(self._engine, self._library.module, vault, name, graphs=self._graphs)
         self._lanes = Lanes(self._lane, self._kernels)
         self._lanes.give_back(self._lanes.take(), ran=False)  # memory for one frame is there from the start
 

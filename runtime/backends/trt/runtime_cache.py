@@ -11,7 +11,6 @@ import logging
 from typing import Any
 
 from edgeneuro.runtime.backends.common import first_line
-from edgeneuro.runtime.backends.trt.records import EngineIdentity
 from edgeneuro.runtime.backends.trt.vault import Vault
 
 log = logging.getLogger("edgeneuro")
@@ -21,14 +20,15 @@ WARM_UP_RUNS = 3
 
 
 class KernelCache:
-    """Of one loaded engine. config: IRuntimeConfig that every execution context is made with, None once released.
+    """Of one loaded engine. config: IRuntimeConfig that every execution context is made with, None once released. name: of
+    the engine; kernels are code, so those of one engine are never given to another.
 
     graphs: let the library capture CUDA graphs of its own, where it can.
     """
 
-    def __init__(self, engine: Any, module: Any, vault: Vault, identity: EngineIdentity, *, graphs: bool) -> None:
+    def __init__(self, engine: Any, module: Any, vault: Vault, name: str, *, graphs: bool) -> None:
         self.config: Any = engine.create_runtime_config()
-        self._vault, self._name = vault, f"{identity.flavour}-{identity.graph}.kernels"
+        self._vault, self._name = vault, f"tensorrt-rtx-{name}.kernels"
         self._runs, self._warm, self._kept_bytes = 0, False, 0
         if graphs and hasattr(self.config, "cuda_graph_strategy"):
             self.config.cuda_graph_strategy = module.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE

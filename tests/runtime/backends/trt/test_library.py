@@ -28,13 +28,13 @@ def refused_when_importing_raises(error: str, folder: Path, monkeypatch: pytest.
 
 def test_a_missing_tensorrt_names_its_remedy_also_for_jetpack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(BackendError, match=r"^tensorrt: is not installed; run: pip install .*--system-site-packages"):
+    with pytest.raises(BackendError, match=r"^tensorrt: is not installed; run: edgeneuro doctor.*--system-site-packages"):
         open_library("tensorrt")
 
 
 def test_a_missing_tensorrt_rtx_names_its_remedy_and_no_jetson(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    with pytest.raises(BackendError, match=r"is not installed; run: pip install 'edgeneuro\[tensorrt-rtx") as caught:
+    with pytest.raises(BackendError, match="is not installed; run: edgeneuro doctor") as caught:
         open_library("tensorrt-rtx")
     assert "JetPack" not in str(caught.value)
 
