@@ -28,7 +28,9 @@ def refused_when_importing_raises(error: str, folder: Path, monkeypatch: pytest.
 
 def test_a_missing_tensorrt_names_its_remedy_also_for_jetpack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(BackendError, match=r"^tensorrt: is not installed; run: edgeneuro doctor.*--system-site-packages"):
+    with pytest.raises(
+        BackendError, match=r"^tensorrt: is not installed; run: edgeneuro doctor.*--system-site-packages"
+    ):
         open_library("tensorrt")
 
 
