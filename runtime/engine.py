@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -55,8 +55,9 @@ class Engine:
         """The network's inputs for one item. Raises FrameError, ShapeError."""
         return make_feed(self.manifest.inputs, self.manifest.preprocess, item)
 
-    def infer(self, feed: Feed) -> dict[str, Array]:
-        """feed: every input by name, as `feed` makes them, or a batch of them -> every output by name.
+    def infer(self, feed: Mapping[str, Any]) -> dict[str, Array]:
+        """feed: every input by name, as `feed` makes them, or a batch of them -> every output by name. Backends for GPUs take
+        arrays that lie there, too.
 
         Raises ShapeError, BackendError.
         """
@@ -71,12 +72,13 @@ class Engine:
         """
         return self.backend.run_many(self._check(feed) for feed in feeds)
 
-    def _check(self, feed: Feed) -> Feed:
+    def _check(self, feed: Mapping[str, Any]) -> Feed:
         """`feed`, if it is one."""
         for spec in self.manifest.inputs:
             if spec.name not in feed:
                 raise ShapeError(f"tensor {spec.name!r}: is missing among {', '.join(feed) or 'none'}")
-            spec.check(feed[spec.name])
+            if isinstance(feed[spec.name], np.ndarray):  # what lies on a GPU, the backend checks
+                spec.check(feed[spec.name])
         return feed
 
     def __call__(self, item: Item) -> Result:

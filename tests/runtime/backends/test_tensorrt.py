@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgeneuro.errors import BackendError
+from edgeneuro.runtime import open_engine
 from edgeneuro.runtime.backends import open_backend, unavailable
+from edgeneuro.runtime.backends.cuda.device_array import DeviceArray
 from edgeneuro.runtime.backends.cuda.open import open_cuda
 from edgeneuro.runtime.backends.ort import OrtBackend
 from edgeneuro.spec import Array, Feed
 from tests.fakes.use import TensorRt, fake_gpu
 from tests.gpu import needs_gpu
-from tests.runtime.bundles import SIDE, logits_of, tiny_onnx
+from tests.runtime.bundles import SIDE, logits_of, tiny_onnx, write_bundle
 from tests.tiny_graphs import positive_frame, quantized_convolution
 
 
@@ -44,6 +48,25 @@ def test_tensorrt_rtx_opens_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None
     np.testing.assert_allclose(opened.run({"image": x})["logits"], logits_of(x), atol=1e-4)
     opened.close()
     assert (gpu.live, gpu.problems) == ({}, [])
+
+
+def test_an_opened_bundle_takes_arrays_of_other_libraries_and_raw_pointers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    fake_gpu(monkeypatch, tensorrt="10.3.0")
+    x = frames(1)
+    with open_engine(write_bundle(tmp_path / "net.edge"), backend="tensorrt") as engine:
+        np.testing.assert_allclose(engine.infer({"image": torch.from_numpy(x)})["logits"], logits_of(x), atol=1e-4)
+        with closing(open_cuda()) as cuda:
+            address = cuda.allocate(x.nbytes)
+            stream = cuda.create_stream()
+            cuda.copy(address, x.ctypes.data, x.nbytes, "to_device", stream)
+            cuda.synchronize(stream)
+            on_device = DeviceArray(address=address, shape=x.shape, dtype=x.dtype, owner=None)
+            np.testing.assert_allclose(engine.infer({"image": on_device})["logits"], logits_of(x), atol=1e-4)
+            with pytest.raises(BackendError, match="'image'"):
+                engine.infer({"image": torch.zeros(1, 1, SIDE, SIDE + 1)})
 
 
 @pytest.fixture(params=("tensorrt", "tensorrt-rtx"))
