@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from edgeneuro.cache import entry_path, read_entry, write_entry
 from edgeneuro.errors import BackendError, SelfTestError
 from edgeneuro.files import sha256
 from edgeneuro.manifest import Graph, Manifest, Precision
-from edgeneuro.runtime.backends import BACKENDS, Backend, library_version, unavailable
+from edgeneuro.runtime.backends import BACKENDS, Backend, is_expected, library_version, unavailable
 from edgeneuro.runtime.bundle import Bundle, read_bundle
 from edgeneuro.runtime.choose import DEFAULT_BACKEND, graphs_on, in_words, none_of, unmet, wanted_precision
 from edgeneuro.runtime.cpu import core_count, cpu_features, processor_name
@@ -128,7 +127,7 @@ def _candidates(manifest: Manifest, wanted: Precision) -> tuple[list[Graph], dic
     excluded: dict[str, str] = {}
     for backend in BACKENDS:
         if unavailable(backend):
-            if _worth_saying(backend):
+            if is_expected(backend):
                 excluded[backend] = unavailable(backend)
             continue
         for precision in dict.fromkeys((wanted, "fp32")):
@@ -139,12 +138,6 @@ def _candidates(manifest: Manifest, wanted: Precision) -> tuple[list[Graph], dic
                 needs = in_words(unmet(there[0], cpu_features(), asked=True))
                 excluded[_label(there[0])] = f"needs {needs}"
     return graphs, excluded
-
-
-def _worth_saying(backend: str) -> bool:
-    """Of one that cannot run here. Who has not installed a library for GPUs knows that none is used."""
-    kind = BACKENDS[backend]
-    return not kind.gpu or find_spec(kind.library) is not None
 
 
 def _measured(

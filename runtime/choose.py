@@ -129,5 +129,5 @@ def unmet(graph: Graph, offered: frozenset[str], *, asked: bool) -> str:
 def in_words(need: str) -> str:
     """What `unmet` found, with the remedy."""
     if need in BACKENDS:
-        return f"{need}, which {unavailable(need)}"
+        return f"{need} ({unavailable(need)})"
     return f"a processor with {need}, which this one does not show"

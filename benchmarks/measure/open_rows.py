@@ -13,7 +13,7 @@ from edgeneuro.benchmarks.measure.frames import Frames
 from edgeneuro.benchmarks.rivals.rival import Rival
 from edgeneuro.errors import BackendError, PromiseError
 from edgeneuro.runtime import Bundle, Engine, open_engine
-from edgeneuro.runtime.backends import BACKENDS, check_known
+from edgeneuro.runtime.backends import BACKENDS, check_known, is_expected
 from edgeneuro.runtime.choose import graphs_on, in_words, unmet
 from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.spec import Array, Feed
@@ -57,7 +57,7 @@ def open_rows(
     """
     rows: list[OpenRow] = []
     missing: dict[str, str] = {}
-    for backend in BACKENDS if backends is None else dict.fromkeys((FLOAT[1], *backends)):
+    for backend in filter(is_expected, BACKENDS) if backends is None else dict.fromkeys((FLOAT[1], *backends)):
         check_known(backend)
         graphs = graphs_on(bundle.manifest, backend)
         for precision in sorted({graph.precision for graph in graphs}, key=lambda one: (one != FLOAT[0], one)):

@@ -77,6 +77,13 @@ def unavailable(name: str) -> str:
     return ""
 
 
+def is_expected(name: str) -> bool:
+    """Whether it is worth a word that backend `name` cannot run here: who has not installed a library for GPUs knows that
+    none is used."""
+    kind = BACKENDS[name]
+    return not kind.gpu or find_spec(kind.library) is not None
+
+
 def library_version(name: str) -> str | None:
     """Of the library behind backend `name`, None where that cannot run here."""
     if unavailable(name):
