@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from edgeneuro.errors import BundleError, SignatureError
 from edgeneuro.manifest import Graph, Manifest
 from edgeneuro.runtime.backends import BACKENDS, Backend, open_backend
 from edgeneuro.runtime.bundle import Bundle
-from edgeneuro.runtime.prebuilt import prebuilt_for
 from edgeneuro.spec import TensorSpec
+
+if TYPE_CHECKING:
+    from edgeneuro.runtime.backends.trt.records import Prebuilt
 
 
 def open_graph(bundle: Bundle, graph: Graph, where: str, *, threads: int | None, streams: int = 1) -> Backend:
@@ -25,7 +28,7 @@ def open_graph(bundle: Bundle, graph: Graph, where: str, *, threads: int | None,
         bundle.members[graph.path],
         threads=threads,
         streams=streams,
-        prebuilt=prebuilt_for(bundle, graph) if BACKENDS[graph.backend].gpu else None,
+        prebuilt=_prebuilt(bundle, graph),
     )
     try:
         _check_interface(bundle.manifest, graph, backend, where)
@@ -33,6 +36,14 @@ def open_graph(bundle: Bundle, graph: Graph, where: str, *, threads: int | None,
         backend.close()
         raise
     return backend
+
+
+def _prebuilt(bundle: Bundle, graph: Graph) -> Prebuilt | None:
+    if not BACKENDS[graph.backend].gpu:
+        return None
+    from edgeneuro.runtime.prebuilt import prebuilt_for  # a start on the processor does not wait for it
+
+    return prebuilt_for(bundle, graph)
 
 
 def _check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: str) -> None:
