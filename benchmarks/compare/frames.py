@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from edgeneuro.benchmarks.accuracy import LeftOut, matched_classes
 from edgeneuro.benchmarks.compare.interface import Interface, Meaning
+from edgeneuro.benchmarks.measure.judge import renumbered
 from edgeneuro.calibration.choose import choose_samples
 from edgeneuro.data.leakage import leak_statement, unseen
 from edgeneuro.data.sample import DataSet
@@ -71,12 +72,7 @@ def _labelled(interfaces: Sequence[Interface], meaning: Meaning, dataset: DataSe
     matched_classes(name, meaning.task, meaning.classes, dataset)
     if meaning.task != "classification":
         return dataset
-    samples = [
-        replace(sample, target=meaning.classes.index(dataset.classes[sample.target]))
-        for sample in dataset.samples
-        if sample.target is not None
-    ]
-    return replace(dataset, classes=meaning.classes, samples=tuple(samples))
+    return renumbered(dataset, meaning.classes)
 
 
 def _groups(data: DataSet) -> set[str]:

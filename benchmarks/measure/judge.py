@@ -91,7 +91,7 @@ def judged_frames(manifest: Manifest, dataset: DataSet) -> JudgedFrames:
     if labelled:
         matched_classes(manifest.model, manifest.task, manifest.classes, dataset)
     if labelled and manifest.task == "classification":
-        data = _renumbered(dataset, manifest.classes)
+        data = renumbered(dataset, manifest.classes)
         if len(data) < len(dataset):
             notes.append(f"{len(dataset) - len(data)} frames of {dataset.name} have no label and were left out.")
     if not data.samples:
@@ -116,7 +116,7 @@ def _why_unlabelled(manifest: Manifest, dataset: DataSet) -> str:
     return f"{dataset.name} has no labels"
 
 
-def _renumbered(dataset: DataSet, classes: tuple[str, ...]) -> DataSet:
+def renumbered(dataset: DataSet, classes: tuple[str, ...]) -> DataSet:
     """Its labelled frames, class numbers as in `classes`, which has the same names."""
     samples = [
         replace(sample, target=classes.index(dataset.classes[sample.target]))
