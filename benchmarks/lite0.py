@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeneuro.data.sample import DataSet, Sample
-from edgeneuro.preprocess import Preprocess
+from edgeneuro.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 
 SIDE_PX = 224
 PROBE_GRID = {"logisticregression__C": [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]}
-IMAGENET = Preprocess(height=SIDE_PX, width=SIDE_PX, channels=3, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+IMAGENET = Preprocess(height=SIDE_PX, width=SIDE_PX, channels=3, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 """As the package's own example normalises."""
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from edgeneuro.benchmarks import third_party_inputs as inputs
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
+from edgeneuro.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
-IMAGENET = FileOptions(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+IMAGENET = FileOptions(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 HALF = FileOptions(mean=(0.5,), std=(0.5,))
 LITES = {"0": 224, "1": 240, "2": 260}
 """EfficientNet-Lite -> side in px it was trained at."""

@@ -68,7 +68,7 @@ def train_classifier(name: str, out: Path) -> NetRecord:
     frames = {part: read_frames(data, size) for part, data in parts.items()}
     preprocess = _imagenet(size) if name == "lite0" else normalised_for(size, frames["training"])
     torch.manual_seed(SEED)
-    network = build_net(name, classes=len(dataset.classes), channels=3, side_px=settings.side_px)
+    network = build_net(name, classes=len(dataset.classes), channels=3)
     learner = Learner(
         network,
         weights=class_weights(frames["training"].targets, dataset.classes),

@@ -43,7 +43,7 @@ def train_unet(out: Path, settings: UnetSettings = UnetSettings()) -> NetRecord:
     parts = read_neurons(find_folder(NAME), fold=FOLD, seed=SEED)
     preprocess = _normalised(parts["training"])
     torch.manual_seed(SEED)
-    network = build_net("unet", classes=1, channels=1, side_px=SIZE.height).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build_net("unet", classes=1, channels=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     state: dict[str, Any] = {"history": [], "best": -1.0, "best_epoch": 0, "weights": {}}
     if (out / STATE).exists():

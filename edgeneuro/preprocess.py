@@ -15,6 +15,9 @@ import numpy as np
 from edgeneuro.errors import FrameError, InputError
 from edgeneuro.spec import Float32, Frame
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of RGB on the 0..1 scale, as networks trained on ImageNet expect their input to be normalised."""
+
 SMALLEST_SIDE_PX = 32
 
 

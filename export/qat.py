@@ -24,7 +24,7 @@ from edgeneuro.export.qat_trainee import float_trainee, rounded_trainee
 from edgeneuro.export.source import FloatModel, load_source
 from edgeneuro.export.targets import runs_here
 from edgeneuro.files import write_bytes
-from edgeneuro.training.checkpoint import MODEL, MadeFrom, load_model, read_config, read_split
+from edgeneuro.training.checkpoint import MODEL, MadeFrom, lineage, load_model, read_config, read_split
 from edgeneuro.training.fit import TrainResult, train
 from edgeneuro.training.keeper import OnProgress
 from edgeneuro.training.settings import TrainSettings
@@ -97,6 +97,7 @@ def train_qat(
         raise UsageError(f"--out {out}: is the checkpoint to start from; give another folder")
     start = Start(
         made_from=MadeFrom(checkpoint=config.files[MODEL], quantised_for=settings.target),
+        ancestors=lineage(config),
         split=read_split(checkpoint),
         preprocess=config.preprocess,
         prepare=_Preparation(checkpoint, settings, step),
@@ -150,11 +151,12 @@ class _Preparation:
         self.step("reading the float network")
         _refuse_other_data(self.checkpoint, training)
         source = load_source(str(self.checkpoint))
-        network = load_model(self.checkpoint)
+        network, surgery = load_model(self.checkpoint), read_config(self.checkpoint).surgery
         if self.settings.target is None:
-            return float_trainee(network, source.graph)
+            return replace(float_trainee(network, source.graph), surgery=surgery)
         form = form_to_train(self.settings.target)
-        return rounded_trainee(network, source.graph, self._plan(source, training, form, kept), form)
+        trainee = rounded_trainee(network, source.graph, self._plan(source, training, form, kept), form)
+        return replace(trainee, surgery=surgery)
 
     def _plan(self, source: FloatModel, training: DataSet, form: Form, kept: Path) -> Plan:
         """Ranges and placement; those of an interrupted run where it left them."""

@@ -27,7 +27,13 @@ class Protocol(str, Enum):
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Model to train: myositis or myositis-dual.", metavar="MODEL")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model to train: myositis, myositis-dual, mobilenet-v2, resnet18 or efficientnet-lite0.",
+            metavar="MODEL",
+        ),
+    ],
     data: Annotated[
         str | None,
         typer.Option("--data", help="phantom, a registered name or a folder.  [default: phantom]", metavar="SRC"),
@@ -72,6 +78,14 @@ def command(
             "--learning-rate",
             help="After warm-up.  [default: the model's; from a checkpoint a twentieth of it]",
             metavar="RATE",
+        ),
+    ] = None,
+    initial: Annotated[
+        str | None,
+        typer.Option(
+            "--initial",
+            help="Start from these weights: imagenet where the model has some, or a checkpoint of the same model.",
+            metavar="WEIGHTS",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of split, weights, order and augmentation.", metavar="N")] = 0,
@@ -133,6 +147,7 @@ def command(
         "batch_size": batch_size,
         "image_size": image_size,
         "learning_rate": learning_rate,
+        "initial": initial,
         "options": dict(map(parse_option, option)) if option else None,
     }
     checkpoint = starting_checkpoint(qat, finetune, target, given)
@@ -175,7 +190,7 @@ def starting_checkpoint(
     if target and not qat:
         raise UsageError("--target: is for --qat, which rounds as that target does")
     if qat or finetune:
-        for name in ("protocol", "fold", "image_size", "options"):
+        for name in ("protocol", "fold", "image_size", "initial", "options"):
             if given[name] is not None:
                 shown = "--" + name.removesuffix("s").replace("_", "-")
                 raise UsageError(f"{shown}: is the checkpoint's own with --qat and --finetune; leave it out")

@@ -14,6 +14,8 @@ class ModelEntry:
     """builder: "module:function", called with (classes=int, channels=int, **options), returns a torch module that
     maps (batch, channel, height, width) float32 to (batch, class) logits. image_size: default side in px.
     data: default data set. primary_metric: key in edgeneuro.metrics. learning_rate, optimiser: of the recipe.
+    imagenet: "module:function" that returns weights trained on ImageNet by name, None where there are none; frames are
+    then normalised as those weights expect.
     """
 
     name: str
@@ -26,6 +28,7 @@ class ModelEntry:
     optimiser: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    imagenet: str | None = None
 
 
 MODELS: Mapping[str, ModelEntry] = {
@@ -44,6 +47,25 @@ MODELS: Mapping[str, ModelEntry] = {
             optimiser="adam",
             learning_rate=2e-5,
             weight_decay=0.0,
+        ),
+        ModelEntry(
+            name="mobilenet-v2",
+            title="MobileNetV2, to compare with",
+            builder="edgeneuro.models.mobilenet:build",
+        ),
+        ModelEntry(
+            name="resnet18",
+            title="ResNet-18, to compare with",
+            builder="edgeneuro.models.resnet:build",
+        ),
+        ModelEntry(
+            name="efficientnet-lite0",
+            title="EfficientNet-Lite0, to compare with and to learn from",
+            builder="edgeneuro.models.lite0:build",
+            channels=3,
+            learning_rate=3e-4,
+            weight_decay=0.05,
+            imagenet="edgeneuro.models.lite0:imagenet_weights",
         ),
     )
 }

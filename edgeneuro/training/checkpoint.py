@@ -24,6 +24,7 @@ from edgeneuro.files import canonical_json, sha256, write_bytes
 from edgeneuro.manifest import DataIdentity
 from edgeneuro.models import MODELS
 from edgeneuro.models.build import build_model
+from edgeneuro.models.surgery import Surgery, operate
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import from_json, to_json
 
@@ -37,10 +38,32 @@ RANGES = "ranges.json"
 @dataclass(frozen=True, kw_only=True)
 class MadeFrom:
     """The checkpoint a run started from. checkpoint: SHA-256 of its model.safetensors. quantised_for: the target whose
-    rounding was trained, None for training on in float."""
+    rounding was trained, None in float. pruned: how it was made smaller before it was trained on, in plain values; empty
+    where it was not."""
 
     checkpoint: str
-    quantised_for: str | None
+    quantised_for: str | None = None
+    pruned: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Initial:
+    """name: "imagenet", or of the data set whose checkpoint it was. sha256: of the weights. fresh: tensors that were
+    drawn anew because the number of classes differs."""
+
+    name: str
+    sha256: str
+    fresh: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ancestor:
+    """A checkpoint that another one goes back to. checkpoint: SHA-256 of its model.safetensors. made_from, taught: as its own
+    config.json has them."""
+
+    checkpoint: str
+    made_from: MadeFrom | None = None
+    taught: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +73,10 @@ class CheckpointConfig:
     model: key in edgeneuro.models.MODELS. options: the builder's. trained_on: the training part alone.
     data, label_column, group_column: as edgeneuro.data.open_data takes them, to find the frames again on the machine
     that trained; they stay out of engines. epochs: planned, best_epoch: the one whose weights these are, from 0.
-    made_from: None for weights trained from scratch. tools: library versions. files: SHA-256 of every other file, filled
+    made_from: None for weights trained from scratch. ancestors: every checkpoint behind this one, the oldest first, the
+    one it was made from last. taught: by which teacher, as edgeneuro.training.teaching.Teaching.record has it; empty without one. surgery:
+    None for the network as its builder makes it. initial: weights taken over into a run with a split of its own.
+    tools: library versions. files: SHA-256 of every other file, filled
     in on writing.
     """
 
@@ -73,8 +99,18 @@ class CheckpointConfig:
     label_column: str | None = None
     group_column: str | None = None
     made_from: MadeFrom | None = None
+    ancestors: tuple[Ancestor, ...] = ()
+    taught: Mapping[str, Any] = field(default_factory=dict)
+    surgery: Surgery | None = None
+    initial: Initial | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+
+
+def lineage(config: CheckpointConfig) -> tuple[Ancestor, ...]:
+    """The ancestors of what is made from the checkpoint of `config`: its own, then itself."""
+    own = Ancestor(checkpoint=config.files[MODEL], made_from=config.made_from, taught=config.taught)
+    return (*config.ancestors, own)
 
 
 def packaged(name: str) -> Path:
@@ -167,6 +203,8 @@ def load_model(folder: Path) -> nn.Module:
     data = _member(folder, MODEL)
     try:
         network = build_model(config.model, classes=len(config.classes), channels=config.channels, **config.options)
+        if config.surgery is not None:
+            operate(network, config.surgery)
         network.load_state_dict(load(data), strict=True)
     except (SafetensorError, RuntimeError, InputError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,27 @@ from torch import nn
 from edgeneuro.data import DataSet, open_data
 from edgeneuro.manifest import DataIdentity
 from edgeneuro.models.build import build_model
-from edgeneuro.preprocess import Preprocess
+from edgeneuro.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from edgeneuro.records import to_json
-from edgeneuro.training.checkpoint import CONFIG, CheckpointConfig, read_metrics, write_checkpoint
-from edgeneuro.training.frames import TrainingData, normalised_for, read_frames
+from edgeneuro.training.checkpoint import CONFIG, CheckpointConfig, Initial, read_metrics, write_checkpoint
+from edgeneuro.training.frames import Frames, TrainingData, normalised_for, read_frames
+from edgeneuro.training.initial import load_initial
 from edgeneuro.training.keeper import Keeper, OnProgress, Progress
 from edgeneuro.training.learner import Learner, class_weights
-from edgeneuro.training.run import STATE, Run, finished_config, new_run, part_of, prepare_folder, resumed_run
+from edgeneuro.training.run import (
+    NO_TEACHER,
+    STATE,
+    Run,
+    finished_config,
+    new_run,
+    part_of,
+    prepare_folder,
+    resumed_run,
+)
 from edgeneuro.training.score import score
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.start import Start, Trainee
+from edgeneuro.training.teaching import Teaching
 from edgeneuro.training.trainer import fit, hardware, torch_threads
 
 TOOLS = ("edgeneuro", "torch", "lightning", "numpy", "opencv-python-headless")
@@ -42,6 +54,7 @@ def train(
     out: Path,
     *,
     start: Start | None = None,
+    teaching: Teaching | None = None,
     resume: bool = False,
     force: bool = False,
     threads: int | None = None,
@@ -51,6 +64,7 @@ def train(
     """Train, test and write a checkpoint to the folder `out`.
 
     start: a checkpoint to go on from, with its split and preprocessing; fresh weights and a new split where None.
+    teaching: a teacher to learn from beside the labels.
     resume: go on from what a killed or interrupted run left in `out`, at the end of its last whole epoch; start where
     it left nothing; return at once where it had finished. On the CPU with as many threads the weights are those of an
     uninterrupted run, bit for bit. force: start afresh in a folder that holds files; those of a checkpoint are
@@ -65,19 +79,26 @@ def train(
     Raises DataError, FrameError, OutputError, CheckpointError (resuming a run with other settings or data);
     KeyboardInterrupt passes through and leaves what `resume` needs.
     """
-    state = out / STATE
+    state, taught = out / STATE, teaching.record() if teaching else NO_TEACHER
     if resume and (out / CONFIG).exists() and not state.exists():
-        return TrainResult(folder=out, config=finished_config(settings, out, start), metrics=read_metrics(out))
+        return TrainResult(folder=out, config=finished_config(settings, out, start, taught), metrics=read_metrics(out))
     prepare_folder(out, force=force, resume=resume)
     dataset = open_data(settings.source, label_column=settings.label_column, group_column=settings.group_column)
-    run = resumed_run(settings, dataset, state, start) if state.exists() else new_run(settings, dataset, start)
+    make = partial(resumed_run, state=state) if state.exists() else new_run
+    run = make(settings, dataset, start=start, taught=taught)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        return _train(run, dataset, out, start, devices, progress)
+        return _train(run, dataset, out, start, teaching, devices, progress)
 
 
 def _train(
-    run: Run, dataset: DataSet, out: Path, start: Start | None, devices: int | str, progress: OnProgress
+    run: Run,
+    dataset: DataSet,
+    out: Path,
+    start: Start | None,
+    teaching: Teaching | None,
+    devices: int | str,
+    progress: OnProgress,
 ) -> TrainResult:
     settings, entry = run.settings, run.settings.entry
     parts = {part: part_of(dataset, run.split, part) for part in ("training", "validation", "test")}
@@ -87,11 +108,11 @@ def _train(
     data = TrainingData(
         training=frames["training"],
         validation=frames["validation"],
-        preprocess=start.preprocess if start else normalised_for(preprocess, frames["training"]),
+        preprocess=start.preprocess if start else _normalised(preprocess, settings, frames["training"]),
         batch_size=settings.batch_size,
         seed=settings.seed,
     )
-    trainee = start.prepare(parts["training"], (out / STATE).parent) if start else _fresh(settings, dataset)
+    trainee, initial = (start.prepare(parts["training"], (out / STATE).parent), None) if start else _fresh(run, dataset)
     network = trainee.network
 
     def scores(scored: nn.Module) -> dict[str, Any]:
@@ -145,6 +166,10 @@ def _train(
         label_column=settings.label_column,
         group_column=settings.group_column,
         made_from=run.made_from,
+        ancestors=start.ancestors if start else (),
+        taught=run.taught,
+        surgery=trainee.surgery,
+        initial=initial,
         tools={name: version(name) for name in TOOLS},
     )
     if trainer.is_global_zero:
@@ -153,11 +178,19 @@ def _train(
     return TrainResult(folder=out, config=config, metrics=metrics)
 
 
-def _fresh(settings: TrainSettings, dataset: DataSet) -> Trainee:
-    """The model of the table with new weights."""
-    channels = settings.entry.channels
-    network = build_model(settings.model, classes=len(dataset.classes), channels=channels, **settings.options)
-    return Trainee(network=network, finish=lambda trained: (trained, None))
+def _fresh(run: Run, dataset: DataSet) -> tuple[Trainee, Initial | None]:
+    """The model of the table with new weights, or with those that the settings name."""
+    settings, entry = run.settings, run.settings.entry
+    network = build_model(settings.model, classes=len(dataset.classes), channels=entry.channels, **settings.options)
+    initial = load_initial(network, entry, settings.initial, dataset, run.split) if settings.initial else None
+    return Trainee(network=network, finish=lambda trained: (trained, None)), initial
+
+
+def _normalised(preprocess: Preprocess, settings: TrainSettings, frames: Frames) -> Preprocess:
+    """With mean and deviation of the training frames, or of ImageNet for a model that can start from its weights."""
+    if settings.entry.imagenet:
+        return replace(preprocess, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    return normalised_for(preprocess, frames)
 
 
 class _Reading:

@@ -20,7 +20,12 @@ from edgeneuro.spec import Frame
 from edgeneuro.training.augment import Augmentation
 
 Batch = tuple[Tensor, Tensor]
-"""(batch, channel, height, width) float32 and (batch,) int64 class numbers."""
+"""(batch, channel, height, width) float32 and (batch,) int64 class numbers, UNLABELLED where there is none."""
+TaughtBatch = tuple[Tensor, Tensor, Tensor]
+"""The same, then the same frames, equally augmented, as the teacher wants them."""
+
+UNLABELLED = -1
+"""In the place of a class number."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edgeneuro.data import DataSet, Split
@@ -21,6 +22,7 @@ from edgeneuro.training.resume import read_state
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.start import Start
 
+NO_TEACHER: Mapping[str, Any] = MappingProxyType({})
 STATE = Path(".resume") / "state.safetensors"
 """In the output folder while training is unfinished."""
 
@@ -30,12 +32,14 @@ class Run:
     """Kept in the state of an unfinished run, so that a resumed run is the same one.
 
     settings: with nothing left to defaults. data: the whole set. made_from: where it started, None for fresh weights.
+    taught: by which teacher, empty without one.
     """
 
     settings: TrainSettings
     data: DataIdentity
     split: Split
     made_from: MadeFrom | None = None
+    taught: Mapping[str, Any] = field(default_factory=dict)
 
 
 def prepare_folder(out: Path, *, force: bool, resume: bool) -> None:
@@ -54,30 +58,46 @@ def prepare_folder(out: Path, *, force: bool, resume: bool) -> None:
         raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
 
 
-def new_run(settings: TrainSettings, dataset: DataSet, start: Start | None = None) -> Run:
+def new_run(
+    settings: TrainSettings, dataset: DataSet, start: Start | None = None, taught: Mapping[str, Any] = NO_TEACHER
+) -> Run:
     """A run with a split of its own, or with that of the checkpoint it starts from. Raises DataError."""
     if start is not None:
         return Run(
-            settings=settled(settings), data=DataIdentity.of(dataset), split=start.split, made_from=start.made_from
+            settings=settled(settings),
+            data=DataIdentity.of(dataset),
+            split=start.split,
+            made_from=start.made_from,
+            taught=taught,
         )
     split = make_split(dataset, protocol=settings.protocol, fold=settings.fold, seed=settings.seed)
-    return Run(settings=settled(settings), data=DataIdentity.of(dataset), split=split)
+    return Run(settings=settled(settings), data=DataIdentity.of(dataset), split=split, taught=taught)
 
 
-def resumed_run(settings: TrainSettings, dataset: DataSet, state: Path, start: Start | None = None) -> Run:
-    """The run that `state` belongs to. Raises CheckpointError when settings, data or the start are others."""
+def resumed_run(
+    settings: TrainSettings,
+    dataset: DataSet,
+    state: Path,
+    start: Start | None = None,
+    taught: Mapping[str, Any] = NO_TEACHER,
+) -> Run:
+    """The run that `state` belongs to. Raises CheckpointError when settings, data, start or teacher are others."""
     run = from_json(Run, saved_run(read_state(state)), str(state))
     refuse_other_start(state, run.made_from, start)
     moved = replace(settled(settings), data=run.settings.data)  # the folder may lie elsewhere now
     refuse_other_settings(state, to_json(run.settings), to_json(moved))
     refuse_other_settings(state, to_json(run.data), to_json(DataIdentity.of(dataset)))
+    refuse_other_teacher(state, run.taught, taught)
     return replace(run, settings=settled(settings))
 
 
-def finished_config(settings: TrainSettings, out: Path, start: Start | None = None) -> CheckpointConfig:
+def finished_config(
+    settings: TrainSettings, out: Path, start: Start | None = None, taught: Mapping[str, Any] = NO_TEACHER
+) -> CheckpointConfig:
     """Of the checkpoint in `out`. Raises CheckpointError when it was trained with other settings or from elsewhere."""
     config = read_config(out)
     refuse_other_start(out, config.made_from, start)
+    refuse_other_teacher(out, config.taught, taught)
     wanted = {
         "model": settings.model,
         "options": dict(settings.options),
@@ -96,12 +116,12 @@ def finished_config(settings: TrainSettings, out: Path, start: Start | None = No
 
 
 def refuse_other_start(where: Path, there: MadeFrom | None, start: Start | None) -> None:
-    """Raise CheckpointError unless both start from the same weights with the same rounding, or both from none."""
+    """Raise CheckpointError unless both start from the same weights, made smaller or rounded alike, or both from none."""
     wanted = start.made_from if start else None
     if there != wanted:
         raise CheckpointError(
-            f"{where}: was trained {_started(there)}, now got {_started(wanted)}; resume with the same --qat or "
-            "--finetune, or give --force or another --out"
+            f"{where}: was trained {_started(there)}, now got {_started(wanted)}; resume with the same one, or"
+            " give --force or another --out"
         )
 
 
@@ -109,7 +129,19 @@ def _started(made_from: MadeFrom | None) -> str:
     if made_from is None:
         return "from scratch"
     how = f"quantised for {made_from.quantised_for}" if made_from.quantised_for else "in float"
+    if made_from.pruned:
+        how = "pruned with " + ", ".join(f"{key} {value}" for key, value in made_from.pruned.items())
     return f"from weights {made_from.checkpoint[:12]}... {how}"
+
+
+def refuse_other_teacher(where: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise CheckpointError unless both were taught alike, or both without a teacher."""
+    if dict(there) != dict(wanted):
+        differing = next(key for key in {**there, **wanted} if there.get(key) != wanted.get(key))
+        raise CheckpointError(
+            f"{where}: was taught with {differing.replace('_', ' ')} {there.get(differing)!r}, now got "
+            f"{wanted.get(differing)!r}; resume with the same teacher and lesson, or give --force or another --out"
+        )
 
 
 def refuse_other_settings(where: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

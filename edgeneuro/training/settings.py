@@ -18,6 +18,7 @@ class TrainSettings:
     model: key in edgeneuro.models.MODELS. data: as edgeneuro.data.open_data takes it, the model's own where None.
     fold: the test part. patience: epochs without a better validation macro-F1 before training stops.
     image_size: side in px, learning_rate: highest of the schedule; both the model's own where None.
+    initial: "imagenet" or a checkpoint folder of the same model, whose weights the run starts from; drawn where None.
     options: the model builder's own. Raises UsageError for values out of range.
     """
 
@@ -33,6 +34,7 @@ class TrainSettings:
     batch_size: int = 32
     image_size: int | None = None
     learning_rate: float | None = None
+    initial: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -66,7 +66,7 @@ def test_an_exported_network_computes_what_torch_computes() -> None:
 
 def test_a_written_network_comes_back_with_its_weights_and_is_refused_once_they_differ(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = build_net("mobilenet-v2", classes=2, channels=3, side_px=32).eval()
+    network = build_net("mobilenet-v2", classes=2, channels=3).eval()
     write_net(tmp_path, network, record("mobilenet-v2"))
     again, found = read_net(tmp_path)
     frame = torch.rand(1, 3, 32, 32)
@@ -87,4 +87,4 @@ def test_a_folder_without_a_network_says_which_command_trains_it(tmp_path: Path)
 
 def test_an_unknown_network_is_refused_with_the_known_names() -> None:
     with pytest.raises(InputError, match=r"expected lite0 or one of resnet18, mobilenet-v2, unet"):
-        build_net("vgg", classes=2, channels=3, side_px=32)
+        build_net("vgg", classes=2, channels=3)

@@ -150,7 +150,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
     "myositis": (lambda: build_model("myositis", classes=4, channels=1), (1, 224, 224)),
     "resnet18": (lambda: NETS["resnet18"](7, 3), (3, 112, 112)),
     "unet": (lambda: NETS["unet"](1, 1), (1, 64, 64)),
-    "lite0": (lambda: build_net("lite0", classes=7, channels=3, side_px=128), (3, 128, 128)),
+    "lite0": (lambda: build_net("lite0", classes=7, channels=3), (3, 128, 128)),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from edgeneuro.benchmarks.nets import MobileNetV2, ResNet18, UNet
+from edgeneuro.benchmarks.nets import UNet
 from edgeneuro.calibration.ranges import Range
 from edgeneuro.errors import BackendError, UsageError
 from edgeneuro.export.candidates import candidate_placements
@@ -26,6 +26,8 @@ from edgeneuro.export.outputs import relative_error, stacked_outputs
 from edgeneuro.export.parity import parity_fault
 from edgeneuro.export.placement_rules import placement_by_rule
 from edgeneuro.export.plan import Plan, with_placement
+from edgeneuro.models.mobilenet import MobileNetV2
+from edgeneuro.models.resnet import ResNet18
 from edgeneuro.runtime.backends.trt.builder import evidence
 from edgeneuro.runtime.cpu import cpu_features
 from edgeneuro.spec import Feed

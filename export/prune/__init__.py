@@ -1,0 +1,1 @@
+"""Fewer operations in a trained network: channels, blocks, masks, ranks."""
