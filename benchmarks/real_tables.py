@@ -15,6 +15,7 @@ from edgeneuro.benchmarks.report.words import percent
 from edgeneuro.benchmarks.results import RESULTS, machine, table, write_result
 from edgeneuro.benchmarks.scoring import Level, Probabilities, Scores, score_levels
 from edgeneuro.data.sample import DataSet
+from edgeneuro.manifest import Interval
 from edgeneuro.metrics import RESAMPLES, macro_f1
 from edgeneuro.records import to_json
 
@@ -61,7 +62,7 @@ def write_tables(study: Study, *, readme: Path | None = None, folder: Path = RES
     columns = {"method": "method", "unit": "by", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
     columns |= {"macro_f1": "macro-F1"} | {f"recall_{name}": f"recall {name}" for name in dataset.classes}
     columns |= {"difference": "balanced accuracy minus the first row's, points", "agreement": "same class as the first"}
-    notes = [*group_notes(dataset), *fold_notes(study), *_written_notes(folder / f"{study.name}.notes.md")]
+    notes = [*group_notes(dataset), *fold_notes(study), *written_notes(folder / f"{study.name}.notes.md")]
     write_result(
         study.name,
         title=f"{dataset.name}: out-of-fold accuracy",
@@ -104,7 +105,7 @@ def fold_notes(study: Study) -> list[str]:
     return notes
 
 
-def _written_notes(path: Path) -> list[str]:
+def written_notes(path: Path) -> list[str]:
     """Its paragraphs, none where there is no such file."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
@@ -144,10 +145,11 @@ def _row(study: Study, level: Level, scores: Scores) -> dict[str, Any]:
 
 
 def _difference(scores: Scores) -> str | None:
-    """A drop with its sign turned: negative is worse than the first row."""
-    if scores.drop_points is None:
-        return None
-    drop = scores.drop_points["balanced_accuracy"]
+    return None if scores.drop_points is None else signed(scores.drop_points["balanced_accuracy"])
+
+
+def signed(drop: Interval) -> str:
+    """A drop in points with its sign turned: negative is worse than what it was compared with."""
     value, low, high = (round(-end, 1) + 0.0 for end in (drop.value, drop.high, drop.low))
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
