@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from edgeneuro.manifest import Manifest
 
+LIGHT_MODEL = "myositis"
 DUAL_MODEL = "myositis-dual"
 DUAL_MACS = 34_856_764_416
 """Multiply-accumulates of DualVGG on 224 x 224 x 3: VGG16 and VGG19 convolutions, 15,346,630,656 + 19,508,428,800, and

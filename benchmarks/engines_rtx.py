@@ -1,4 +1,4 @@
-"""Every reference model in every precision, parsed and built by TensorRT-RTX on the processor.
+"""Every reference network in every precision, parsed and built by TensorRT-RTX on the processor.
 
     python -m edgeneuro.benchmarks.engines_rtx [--models myositis --models myositis-dual] [--nets runs/nets]
 
@@ -28,7 +28,7 @@ from edgeneuro.export.make_plan import calibrated_plan
 from edgeneuro.export.onnx_export import INPUT, export_onnx
 from edgeneuro.export.placement_rules import placement_by_rule
 from edgeneuro.export.plan import Plan, with_placement
-from edgeneuro.models import MODELS, model_entry
+from edgeneuro.models import model_entry
 from edgeneuro.models.build import build_model
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.backends.trt.builder import evidence
@@ -38,6 +38,9 @@ from edgeneuro.training.checkpoint import load_model, packaged, read_config
 if TYPE_CHECKING:
     import onnx
     from torch import nn
+
+MODELS = ("myositis", "myositis-dual")
+"""The reference networks of the package; the table's other rows are there to compare with."""
 
 COMPUTE_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0")
 """GeForce RTX 20, A100, GeForce RTX 30, 40 and 50."""
@@ -240,12 +243,13 @@ def measure(networks: Iterable[Network], capabilities: Sequence[str], progress: 
 
 
 def main(
-    models: Annotated[list[str] | None, typer.Option(help="Of the model table.  [default: all]")] = None,
+    models: Annotated[
+        list[str] | None, typer.Option(help=f"Of the model table; {' and '.join(MODELS)} where none is named.")
+    ] = None,
     nets: Annotated[Path, typer.Option(help="Where train_nets left the stand-ins; taken if there.")] = FOLDER,
 ) -> None:
     """Build everything and write the result."""
-    chosen = models or list(MODELS)
-    networks = [*(reference_network(name) for name in chosen), *trained_networks(nets)]
+    networks = [*(reference_network(name) for name in models or MODELS), *trained_networks(nets)]
     rows = measure(networks, COMPUTE_CAPABILITIES, print)
     script = " ".join(["python -m edgeneuro.benchmarks.engines_rtx", *(f"--models {name}" for name in models or ())])
     write_engines(rows, {network.name: network.weights for network in networks}, script, RESULTS)

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeneuro.errors import UsageError
+from edgeneuro.export.distil.run import distil
+from edgeneuro.export.distil.settings import DistilSettings
+from edgeneuro.export.prune.run import PruneSettings, prune
+from edgeneuro.export.prune.settings import CutSettings
 from edgeneuro.training.fit import TrainResult, train
 from edgeneuro.training.settings import TrainSettings
 
@@ -44,14 +48,12 @@ Make = Callable[[Common, str, int], TrainResult]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """title: in tables. make: checkpoint of one fold, called with the recipe's own name. settings: beside the common ones. needs: recipes that come before it.
-    engine: whether its INT8 engine is scored beside its float network."""
+    """title: in tables. make: checkpoint of one fold, called with the recipe's own name. settings: beside the common ones. engine: whether its INT8 engine is scored beside its float network."""
 
     name: str
     title: str
     make: Make
     settings: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
     engine: bool = False
 
 
@@ -68,6 +70,55 @@ def from_imagenet(common: Common, name: str, fold: int) -> TrainResult:
     """Fewer epochs with a smaller step: the weights are good already."""
     settings = replace(_settings(common, "efficientnet-lite0", fold), initial="imagenet", **IMAGENET)
     return _train(common, name, settings)
+
+
+def pretrained(common: Common, name: str, fold: int) -> TrainResult:
+    """STANet from weights that have seen other images, labels alone: what pretraining brings without a teacher."""
+    return _train(common, name, replace(_settings(common, "myositis", fold), initial=str(common.pretrained)))
+
+
+def taught(common: Common, name: str, fold: int) -> TrainResult:
+    """The same, and the fold's own EfficientNet-Lite0 teaches it: soft targets, last feature map, attention."""
+    settings = DistilSettings(
+        **LESSON,
+        data=common.data,
+        fold=fold,
+        seed=common.seed,
+        epochs=common.epochs,
+        patience=common.patience,
+        image_size=common.image_size,
+        initial=str(common.pretrained),
+    )
+    return _distil(common, name, "myositis", fold, settings)
+
+
+def compressed(share: float) -> Make:
+    """The taught network with `share` of its operations, in the order that ships: prune, fine-tune, distil; what quantises and
+    judges it is the bundle."""
+
+    def make(common: Common, name: str, fold: int) -> TrainResult:
+        folder = common.checkpoint(f"{name}-pruned", fold)
+        cut = PruneSettings(
+            how=CutSettings(target_macs=share), epochs=PRUNE_EPOCHS, data=common.data, seed=common.seed
+        )  # fmt: skip
+        prune(common.checkpoint(STUDENT, fold), folder, cut, resume=True, threads=common.threads)
+        settings = DistilSettings(
+            **LESSON,
+            data=common.data,
+            seed=common.seed,
+            epochs=common.epochs // 2,
+            patience=common.patience,
+        )
+        return _distil(common, name, str(folder), fold, settings)
+
+    return make
+
+
+def _distil(common: Common, name: str, student: str, fold: int, settings: DistilSettings) -> TrainResult:
+    teacher = common.checkpoint(TEACHER, fold)
+    return distil(
+        str(teacher), student, common.checkpoint(name, fold), settings, resume=True, threads=common.threads
+    )  # fmt: skip
 
 
 def _settings(common: Common, model: str, fold: int) -> TrainSettings:
@@ -95,6 +146,12 @@ def recipe_named(name: str) -> Recipe:
 
 
 IMAGENET: Mapping[str, Any] = {"epochs": 10, "patience": 10}
+LESSON: Mapping[str, Any] = {"soft_weight": 0.7, "temperature": 4.0, "hint_weight": 1.0, "attention_weight": 1.0}
+PRUNE_EPOCHS = 8
+SMALL_MACS, STANET_MACS_128 = 12e6, 26_609_136
+SMALL_SHARE = round(SMALL_MACS / STANET_MACS_128, 3)
+SMALLEST_SHARE = 0.147
+"""Of the operations: what 12 MMACs are of STANet's 81.4 at 224 px."""
 
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
@@ -125,6 +182,33 @@ RECIPES: Mapping[str, Recipe] = {
             title="EfficientNet-Lite0 from ImageNet weights",
             make=from_imagenet,
             settings={"initial": "imagenet", **IMAGENET},
+        ),
+        Recipe(
+            name="stanet-pretrained",
+            title="STANet, pretrained on other images",
+            make=pretrained,
+            settings={"initial": "fewer_pretrain"},
+        ),
+        Recipe(
+            name=STUDENT,
+            title="STANet, pretrained and taught by EfficientNet-Lite0",
+            make=taught,
+            settings={"initial": "fewer_pretrain", **LESSON},
+            engine=True,
+        ),
+        Recipe(
+            name="stanet-small",
+            title="the same, pruned to 12 MMACs",
+            make=compressed(SMALL_SHARE),
+            settings={"share": SMALL_SHARE, "prune_epochs": PRUNE_EPOCHS, **LESSON},
+            engine=True,
+        ),
+        Recipe(
+            name="stanet-smallest",
+            title="the same, pruned to 3.9 MMACs",
+            make=compressed(SMALLEST_SHARE),
+            settings={"share": SMALLEST_SHARE, "prune_epochs": PRUNE_EPOCHS, **LESSON},
+            engine=True,
         ),
     )
 }

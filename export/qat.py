@@ -26,6 +26,7 @@ from edgeneuro.export.targets import runs_here
 from edgeneuro.files import write_bytes
 from edgeneuro.training.checkpoint import MODEL, MadeFrom, lineage, load_model, read_config, read_split
 from edgeneuro.training.fit import TrainResult, train
+from edgeneuro.training.going_on import refuse_other_data, settings_of
 from edgeneuro.training.keeper import OnProgress
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.start import Start, Trainee
@@ -116,22 +117,16 @@ def train_qat(
 
 def _train_settings(checkpoint: Path, settings: QatSettings) -> TrainSettings:
     """The checkpoint's, with what `settings` sets."""
-    config = read_config(checkpoint)
-    here = settings.data is not None
-    plain = TrainSettings(
-        model=config.model,
-        data=settings.data if here else config.data,
-        label_column=settings.label_column if here else config.label_column,
-        group_column=settings.group_column if here else config.group_column,
-        protocol=config.protocol,
-        fold=config.fold,
-        seed=settings.seed,
+    plain = settings_of(
+        checkpoint,
         epochs=settings.epochs,
-        patience=settings.epochs if settings.patience is None else settings.patience,
-        batch_size=config.batch_size if settings.batch_size is None else settings.batch_size,
-        image_size=config.preprocess.height,
+        seed=settings.seed,
+        patience=settings.patience,
         learning_rate=settings.learning_rate,
-        options=config.options,
+        batch_size=settings.batch_size,
+        data=settings.data,
+        label_column=settings.label_column,
+        group_column=settings.group_column,
     )
     if settings.learning_rate is not None:
         return plain
@@ -149,7 +144,7 @@ class _Preparation:
     def __call__(self, training: DataSet, kept: Path) -> Trainee:
         """training: the training part. kept: folder for the plan, whose placement depends on this machine's speed."""
         self.step("reading the float network")
-        _refuse_other_data(self.checkpoint, training)
+        refuse_other_data(self.checkpoint, training)
         source = load_source(str(self.checkpoint))
         network, surgery = load_model(self.checkpoint), read_config(self.checkpoint).surgery
         if self.settings.target is None:
@@ -188,14 +183,3 @@ def form_to_train(target: str) -> Form:
     """The INT8 form of `target` that this machine runs, else its first."""
     forms = [form for form in forms_for(target) if form.precision == "int8"]
     return next((form for form in forms if runs_here(form)), forms[0])
-
-
-def _refuse_other_data(checkpoint: Path, training: DataSet) -> None:
-    config = read_config(checkpoint)
-    groups = len({sample.group for sample in training.samples})
-    expected = config.trained_on
-    if (len(training), groups) != (expected.frames, expected.groups):
-        raise CheckpointError(
-            f"{checkpoint}: was trained on {expected.frames} frames of {expected.groups} groups, {training.name} has "
-            f"{len(training)} of {groups} in the same split; give the same data with --data"
-        )

@@ -109,8 +109,10 @@ def load_source(source: str, options: FileOptions = NOTHING_SAID) -> FloatModel:
 def _from_checkpoint(folder: Path) -> FloatModel:
     from edgeneuro.export.onnx_export import export_onnx, largest_difference
     from edgeneuro.training.checkpoint import load_model, read_config, read_ranges, read_split
+    from edgeneuro.training.history import history
 
     config, ranges = read_config(folder), read_ranges(folder)
+    steps = history(config)
     network = load_model(folder)
     size = config.preprocess
     graph, compute = export_onnx(network, channels=size.channels, height=size.height, width=size.width)
@@ -126,6 +128,7 @@ def _from_checkpoint(folder: Path) -> FloatModel:
         provenance={
             "checkpoint": sha256((folder / "model.safetensors").read_bytes()),
             **({} if ranges is None else {"ranges": sha256(ranges)}),
+            **({f"step {number}": step for number, step in enumerate(steps, 1)} if len(steps) > 1 else {}),
         },
         trained_on=config.trained_on,
         split=read_split(folder),

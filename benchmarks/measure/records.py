@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from edgeneuro.benchmarks.document import Comparison, EngineRecord, Quiet, Row
+from edgeneuro.benchmarks.dual import DUAL_MODEL, LIGHT_MODEL
 from edgeneuro.benchmarks.measure.open_rows import OpenRow
 from edgeneuro.benchmarks.measure.quantiles import latency
 from edgeneuro.benchmarks.measure.quiet import compare
 from edgeneuro.benchmarks.measure.session import Timed
-from edgeneuro.models import MODELS
 
 
 def row_of(one: Timed, row: OpenRow) -> Row:
@@ -38,7 +38,7 @@ def row_of(one: Timed, row: OpenRow) -> Row:
 def engine_record(one: Timed, dual_macs: int) -> EngineRecord:
     """dual_macs: multiply-accumulates of the dual-branch network."""
     manifest = one.bundle.manifest
-    ours = manifest.model in MODELS  # the claim is not about a file of the user's own
+    claimed = manifest.model in (LIGHT_MODEL, DUAL_MODEL)  # not of networks to compare with, nor of the user's own
     return EngineRecord(
         name=one.label,
         sha256=hashlib.sha256(one.path.read_bytes()).hexdigest(),
@@ -49,7 +49,7 @@ def engine_record(one: Timed, dual_macs: int) -> EngineRecord:
         bytes=one.path.stat().st_size,
         members={name: len(data) for name, data in one.bundle.members.items()},
         compute=manifest.compute,
-        dual_share=manifest.compute.macs / dual_macs if ours else None,
+        dual_share=manifest.compute.macs / dual_macs if claimed else None,
         trained_on=None if manifest.trained_on is None else manifest.trained_on.name,
         provenance=manifest.provenance,
         auto=one.choice.reason,

@@ -21,9 +21,11 @@ def pareto_figure(
     series: Sequence[str],
     fronts: Sequence[Sequence[Point]],
     group: str,
+    *,
+    ring: str = "taken by backend=auto",
 ) -> dict[str, Any]:
-    """series: what symbols stand for, in order. fronts: lines of points that no other of their run beats. group: the metric
-    and the data."""
+    """reports: where the points are from, empty for points of no report. series: what symbols stand for, in order. fronts: lines
+    of points that no other of their run beats. group: the metric and the data. ring: what it means that a point is chosen."""
     dual = _dual(reports) if cost.name == "macs" else None
     values = [value for point in points for value in point.cost[cost.name] if value is not None]
     if dual is not None:
@@ -35,9 +37,9 @@ def pareto_figure(
         *(_front(line, cost.name, first=i == 0) for i, line in enumerate(fronts)),
         *(_trace(points, kind, cost, series, shifts) for kind in kinds),
     ]
-    ring = [point for point in points if point.chosen]
-    if ring:
-        traces.append(_ring(ring, cost.name, shifts))
+    chosen = [point for point in points if point.chosen]
+    if chosen:
+        traces.append(_ring(chosen, cost.name, shifts, ring))
     return {
         "data": traces,
         "layout": layout(
@@ -53,9 +55,9 @@ def pareto_figure(
 
 def _dual(reports: Sequence[Report]) -> list[float] | None:
     """The share that was claimed and the whole, in MACs, where an engine is compared with the dual-branch network."""
-    report = reports[0]
     if all(engine.dual_share is None for one in reports for engine in one.engines):
         return None
+    report = reports[0]
     return [report.claimed_share * report.dual_macs, float(report.dual_macs)]
 
 
@@ -136,11 +138,11 @@ def _front(front: Sequence[Point], cost: str, *, first: bool) -> dict[str, Any]:
     }
 
 
-def _ring(points: Sequence[Point], cost: str, shifts: Mapping[str, float]) -> dict[str, Any]:
+def _ring(points: Sequence[Point], cost: str, shifts: Mapping[str, float], name: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": "taken by backend=auto",
+        "name": name,
         "x": [point.cost[cost][0] * shifts[point.label] for point in points],
         "y": [round(100 * point.accuracy.value, 3) for point in points],
         "marker": {"symbol": "circle-open", "size": 20, "color": LINE, "line": {"width": 2}},

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from edgeneuro.cli.device_options import Capabilities, Dla, Level, MaxBatch, Workspace
+from edgeneuro.cli.device_options import Capabilities, Dla, Level, MaxBatch, Sparse, Workspace
 from edgeneuro.cli.options import AllowUnsigned, Force, Json, err, print_json
 from edgeneuro.cli.preprocess_options import (
     BitDepth,
@@ -114,6 +114,7 @@ def command(
     level: Level = None,
     dla: Dla = None,
     max_batch: MaxBatch = 1,
+    sparse: Sparse = False,
     compute_capability: Capabilities = None,
     allow_unsigned: AllowUnsigned = False,
     force: Force = False,
@@ -151,7 +152,12 @@ def command(
         raise UsageError("--fp8: cannot be combined; give --fp8 alone, or --int8 with or without --fp16")
     precision = PRECISIONS[int8, fp16, fp8]
     device = device_settings(
-        workspace=workspace, level=level, dla=dla, max_batch=max_batch, capabilities=compute_capability
+        workspace=workspace,
+        level=level,
+        dla=dla,
+        max_batch=max_batch,
+        capabilities=compute_capability,
+        sparse=sparse,
     )
     backends = list(backend or ())
     if Path(source).suffix == ".edge":

@@ -36,6 +36,10 @@ Dla = Annotated[
 MaxBatch = Annotated[
     int, typer.Option(min=1, metavar="N", help="Frames that a TensorRT engine takes at once; more are run in pieces.")
 ]
+Sparse = Annotated[
+    bool,
+    typer.Option("--sparse", help="Let TensorRT try kernels that skip zeros, for weights pruned with --pattern 2:4."),
+]
 Capabilities = Annotated[
     list[str] | None,
     typer.Option(
@@ -47,7 +51,13 @@ Capabilities = Annotated[
 
 
 def device_settings(
-    *, workspace: int | None, level: int | None, dla: int | None, max_batch: int, capabilities: list[str] | None
+    *,
+    workspace: int | None,
+    level: int | None,
+    dla: int | None,
+    max_batch: int,
+    capabilities: list[str] | None,
+    sparse: bool = False,
 ) -> BuildSettings:
     """The options as one record."""
     from edgeneuro.runtime.backends.trt.records import BuildSettings
@@ -58,6 +68,7 @@ def device_settings(
         dla_core=dla,
         max_batch=max_batch,
         compute_capabilities=tuple(capabilities or ()),
+        sparse_weights=sparse,
     )
 
 
@@ -65,9 +76,9 @@ def check_used(settings: BuildSettings, backends: list[str]) -> None:
     """Raise UsageError for options that no engine of this build would heed."""
     from edgeneuro.runtime.backends.trt.records import BuildSettings
 
-    if settings.workspace_mib is not None or settings.dla_core is not None:
+    if settings.workspace_mib is not None or settings.dla_core is not None or settings.sparse_weights:
         raise UsageError(
-            "--workspace, --dla: hold for an engine that is built on its device; give them with the .edge file there"
+            "--workspace, --dla, --sparse: hold for an engine that is built on its device; give them with the .edge file there"
         )
     if settings != BuildSettings() and "tensorrt-rtx" not in backends:
         raise UsageError(

@@ -108,6 +108,7 @@ def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
     yield "compute", f"{manifest.compute.params:,} parameters, {manifest.compute.macs:,} multiply-accumulates a frame"
     yield "size", f"{size_bytes:,} bytes"
     yield "trained on", "unknown" if manifest.trained_on is None else _data(manifest.trained_on)
+    yield from _steps(manifest)
     if manifest.calibration is not None:
         seen = manifest.calibration
         yield "calibrated", f"{seen.method} on {_data(seen.data)}{_sizes(seen)}"
@@ -127,6 +128,15 @@ def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
     yield "made with", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())
     for note in manifest.notes:
         yield "note", note
+
+
+def _steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What the weights went through, one checkpoint a line, where there was more than training."""
+    for number in range(1, len(manifest.provenance) + 1):
+        step = manifest.provenance.get(f"step {number}")
+        if step is None:
+            return
+        yield "" if number > 1 else "made by", f"{number}. {step}"
 
 
 def _inputs(manifest: Manifest) -> Iterator[tuple[str, str]]:

@@ -15,8 +15,11 @@ from edgeneuro.cli.options import HELP, framed, report
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("edgeneuro.cli.train:command", "Train a reference model on labelled frames."),
+    "prune": ("edgeneuro.cli.prune:command", "Take operations away from a trained network, and train what is left."),
+    "distil": ("edgeneuro.cli.distil:command", "Train a small network with what a large one makes of the same frames."),
     "evaluate": ("edgeneuro.cli.evaluate:command", "Measure accuracy with 95 % intervals."),
     "build-engine": ("edgeneuro.cli.build_engine:command", "Make an .edge file: the main job."),
+    "compress": ("edgeneuro.cli.compress:command", "Search for the smallest network that is still good enough."),
     "run": ("edgeneuro.cli.run:command", "Run an .edge file on images or arrays."),
     "benchmark": ("edgeneuro.cli.benchmark:command", "Measure compute, size, latency and accuracy of engines."),
     "compare": ("edgeneuro.cli.compare:command", "Hold several executables against each other on the same frames."),

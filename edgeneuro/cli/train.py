@@ -227,15 +227,25 @@ def summary(result: TrainResult) -> dict[str, Any]:
 def line(result: TrainResult) -> str:
     """For people."""
     config, test = result.config, result.metrics["test"]
-    interval = test["interval"]
-    leaky = ", leaky protocol: frames of one group in training and test" if config.protocol == "leaky" else ""
     before = result.metrics["before"]["test"] if "before" in result.metrics else None
     after = f", {before['interval']['value']:.3f} before training" if before else ""
     return (
         f"{result.folder}: {config.model} from {config.trained_on.name}, best epoch {config.best_epoch + 1}; "
-        f"{test['primary_metric'].replace('_', ' ')} {interval['value']:.3f} ({interval['low']:.3f} to "
-        f"{interval['high']:.3f}) on {test['frames']} frames of {test['groups']} groups, fold {config.fold}{leaky}{after}"
+        f"{test['primary_metric'].replace('_', ' ')} {with_interval(test)} on {tested(result)}{after}"
     )
+
+
+def with_interval(scores: dict[str, Any]) -> str:
+    """The primary metric of FrameScores with its 95 % interval."""
+    interval = scores["interval"]
+    return f"{interval['value']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"
+
+
+def tested(result: TrainResult) -> str:
+    """What the test scores are of, and what is wrong with them under the leaky protocol."""
+    config, test = result.config, result.metrics["test"]
+    leaky = ", leaky protocol: frames of one group in training and test" if config.protocol == "leaky" else ""
+    return f"{test['frames']} frames of {test['groups']} groups, fold {config.fold}{leaky}"
 
 
 @contextmanager

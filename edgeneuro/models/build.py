@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib import import_module
 from inspect import signature
 from typing import Any
 
+import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from edgeneuro.errors import InputError
 from edgeneuro.models import model_entry
@@ -34,3 +37,15 @@ def build_model(name: str, *, classes: int, channels: int, **options: Any) -> nn
 def parameters(network: nn.Module) -> int:
     """Trainable numbers, batch normalisation included."""
     return sum(tensor.numel() for tensor in network.parameters())
+
+
+def multiply_accumulates(network: nn.Module, channels: int, height: int, width: int) -> int:
+    """Of convolutions and fully connected layers, for one frame (1, channels, height, width) in evaluation mode.
+
+    Counted from shapes alone, on a copy: nothing is computed and `network` stays as it is.
+    """
+    shapes = deepcopy(network).to("meta").eval()
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        shapes(torch.empty(1, channels, height, width))
+    flops: int = counter.get_total_flops()
+    return flops // 2

@@ -19,6 +19,9 @@ PADDED_FOR_PX = 224
 """The library pads for one input size; any multiple of 32 is padded alike."""
 DROPOUT = 0.2
 FEATURES = 1280
+NORM_MOMENTUM = 0.9
+"""Of running statistics, as TensorFlow counts it (torch's 0.1). The library's 0.99 is for long training: a few hundred steps on
+other images would leave the statistics ImageNet's."""
 
 
 class Lite0(nn.Module):
@@ -27,7 +30,7 @@ class Lite0(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.features = _library("efficientnet_lite_pytorch").EfficientNet.from_name(
-            "efficientnet-lite0", image_size=PADDED_FOR_PX
+            "efficientnet-lite0", image_size=PADDED_FOR_PX, batch_norm_momentum=NORM_MOMENTUM
         )
         self.features._fc = nn.Identity()
         self.dropout = nn.Dropout(DROPOUT)

@@ -19,12 +19,13 @@ class InvertedResidual(nn.Module):
         up = [conv_bn(inputs, hidden, 1), nn.ReLU6()] if expansion > 1 else []
         depthwise = [conv_bn(hidden, hidden, stride=stride, groups=hidden), nn.ReLU6()]
         self.layers = nn.Sequential(*up, *depthwise, conv_bn(hidden, outputs, 1))
-        self.shortcut = stride == 1 and inputs == outputs
+        self.removable = stride == 1 and inputs == outputs
+        """The input is added as it is, so that the block may be left out."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, height, width) -> (batch, outputs, height / stride, width / stride)."""
         y: Tensor = self.layers(x)
-        return x + y if self.shortcut else y
+        return x + y if self.removable else y
 
 
 class MobileNetV2(nn.Module):

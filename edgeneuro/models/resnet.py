@@ -19,8 +19,9 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = conv_bn(inputs, outputs, stride=stride)
         self.second = conv_bn(outputs, outputs)
-        same = stride == 1 and inputs == outputs
-        self.shortcut = nn.Identity() if same else conv_bn(inputs, outputs, 1, stride=stride)
+        self.removable = stride == 1 and inputs == outputs
+        """The input is added as it is, and comes out of a ReLU, so that the block may be left out."""
+        self.shortcut = nn.Identity() if self.removable else conv_bn(inputs, outputs, 1, stride=stride)
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:

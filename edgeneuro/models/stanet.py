@@ -12,7 +12,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeneuro.errors import InputError
+from edgeneuro.errors import InputError, ShapeError
 from edgeneuro.models.soft_threshold import FixedThreshold, SoftThresholdAttention
 
 Attention = Literal["soft-threshold", "fixed", "none"]
@@ -48,6 +48,30 @@ def conventional(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     )
 
 
+class ZeroPadShortcut(nn.Module):
+    """A block's input brought to the shape of its residual without weights: average pool, then zero channels.
+
+    Source: He et al. 2016, arXiv:1512.03385, option A. How many zeros follows from the residual, not from the layer
+    table, so that it also holds once channels are gone from either.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor, channels: int) -> Tensor:
+        """(batch, inputs, height, width) -> (batch, channels, ceil(height / stride), ceil(width / stride)).
+
+        Channel i is channel i of x; those behind the last of x are zero. Raises ShapeError where x has more channels.
+        """
+        if x.shape[1] > channels:
+            raise ShapeError(f"shortcut: got {x.shape[1]} channels, expected at most the {channels} of the residual")
+        if self.stride > 1:
+            odd = bool(x.shape[2] % self.stride or x.shape[3] % self.stride)
+            x = F.avg_pool2d(x, self.stride, ceil_mode=odd, count_include_pad=False)
+        return F.pad(x, (0, 0, 0, 0, 0, channels - x.shape[1])) if x.shape[1] < channels else x
+
+
 class Block(nn.Module):
     """DSC, CConv, attention, then the shortcut: DW3x3-BN-ReLU-PW1x1-BN-ReLU, 3x3-BN, STA, add, ReLU.
 
@@ -64,21 +88,14 @@ class Block(nn.Module):
         self.first = first(inputs, outputs, stride)
         self.second = second(outputs, outputs, 1)[:-1]
         self.attention = make_attention(attention, outputs, tau)
-        self.stride = stride
-        self.new_channels = outputs - inputs
+        self.removable = stride == 1 and inputs == outputs
+        """The input is added as it is, and comes out of a ReLU, so that the block may be left out."""
+        self.shortcut = ZeroPadShortcut(stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, height, width) -> (batch, outputs, ceil(height / stride), ceil(width / stride))."""
-        return F.relu(self.attention(self.second(self.first(x))) + self.shortcut(x))
-
-    def shortcut(self, x: Tensor) -> Tensor:
-        """x brought to the block's output shape without weights: average pool, then zero channels."""
-        if self.stride > 1:
-            odd = bool(x.shape[2] % self.stride or x.shape[3] % self.stride)
-            x = F.avg_pool2d(x, self.stride, ceil_mode=odd, count_include_pad=False)
-        if self.new_channels:
-            x = F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
-        return x
+        residual: Tensor = self.attention(self.second(self.first(x)))
+        return F.relu(residual + (x if self.removable else self.shortcut(x, residual.shape[1])))
 
 
 def make_attention(attention: Attention, channels: int, tau: float) -> nn.Module:

@@ -33,6 +33,8 @@ SCHEMA = 1
 
 CONFIG, MODEL, METRICS, SPLIT = "config.json", "model.safetensors", "metrics.json", "split.json"
 RANGES = "ranges.json"
+IMAGENET = "imagenet"
+"""Name of initial weights that come with a model, not from a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +60,13 @@ class Initial:
 
 @dataclass(frozen=True, kw_only=True)
 class Ancestor:
-    """A checkpoint that another one goes back to. checkpoint: SHA-256 of its model.safetensors. made_from, taught: as its own
-    config.json has them."""
+    """A checkpoint that another one goes back to. checkpoint: SHA-256 of its model.safetensors. made_from, taught, initial: as
+    its own config.json has them."""
 
     checkpoint: str
     made_from: MadeFrom | None = None
     taught: Mapping[str, Any] = field(default_factory=dict)
+    initial: Initial | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +112,9 @@ class CheckpointConfig:
 
 def lineage(config: CheckpointConfig) -> tuple[Ancestor, ...]:
     """The ancestors of what is made from the checkpoint of `config`: its own, then itself."""
-    own = Ancestor(checkpoint=config.files[MODEL], made_from=config.made_from, taught=config.taught)
+    own = Ancestor(
+        checkpoint=config.files[MODEL], made_from=config.made_from, taught=config.taught, initial=config.initial
+    )
     return (*config.ancestors, own)
 
 

@@ -17,10 +17,12 @@ from edgeneuro.models.build import build_model
 from edgeneuro.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from edgeneuro.records import to_json
 from edgeneuro.training.checkpoint import CONFIG, CheckpointConfig, Initial, read_metrics, write_checkpoint
-from edgeneuro.training.frames import Frames, TrainingData, normalised_for, read_frames
+from edgeneuro.training.frames import Frames, TrainingData, normalised_for
 from edgeneuro.training.initial import load_initial
-from edgeneuro.training.keeper import Keeper, OnProgress, Progress
+from edgeneuro.training.keeper import Keeper, OnProgress
 from edgeneuro.training.learner import Learner, class_weights
+from edgeneuro.training.lesson import Lesson
+from edgeneuro.training.reading import read_run
 from edgeneuro.training.run import (
     NO_TEACHER,
     STATE,
@@ -34,7 +36,7 @@ from edgeneuro.training.run import (
 from edgeneuro.training.score import score
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.start import Start, Trainee
-from edgeneuro.training.teaching import Teaching
+from edgeneuro.training.teaching import Teaching, class_order
 from edgeneuro.training.trainer import fit, hardware, torch_threads
 
 TOOLS = ("edgeneuro", "torch", "lightning", "numpy", "opencv-python-headless")
@@ -74,9 +76,11 @@ def train(
     metrics.json: `history` (rows of EpochRow), `best_epoch`, `validation` and `test` (FrameScores, of the best epoch's
     weights), `wall_s` (sum over epochs), `hardware`. With `start` also `made_from`, `before` (scores of what is trained,
     before the first epoch), `stored` (scores of the network that is written, where that is another) and what
-    start.prepare adds.
+    start.prepare adds. With `teaching` the training loss of `history` is the lesson's, and `lesson` holds each of its
+    terms, epoch by epoch, before it is weighted.
 
-    Raises DataError, FrameError, OutputError, CheckpointError (resuming a run with other settings or data);
+    Raises DataError, FrameError, OutputError, CheckpointError (resuming a run with other settings or data), UsageError (a
+    teacher of other classes, a layer that is not there);
     KeyboardInterrupt passes through and leaves what `resume` needs.
     """
     state, taught = out / STATE, teaching.record() if teaching else NO_TEACHER
@@ -103,14 +107,16 @@ def _train(
     settings, entry = run.settings, run.settings.entry
     parts = {part: part_of(dataset, run.split, part) for part in ("training", "validation", "test")}
     preprocess = Preprocess(height=settings.side_px, width=settings.side_px, channels=entry.channels)
-    reading = _Reading(progress, total=len(dataset))
-    frames = {name: read_frames(part, preprocess, reading.step) for name, part in parts.items()}
+    order = class_order(teaching.teacher.classes, dataset.classes) if teaching and teaching.settings.soft_weight else ()
+    read = read_run(dataset, run.split, parts, preprocess, teaching, progress)
+    frames = read.labelled
     data = TrainingData(
-        training=frames["training"],
+        training=read.training,
         validation=frames["validation"],
         preprocess=start.preprocess if start else _normalised(preprocess, settings, frames["training"]),
         batch_size=settings.batch_size,
         seed=settings.seed,
+        teacher=read.teacher,
     )
     trainee, initial = (start.prepare(parts["training"], (out / STATE).parent), None) if start else _fresh(run, dataset)
     network = trainee.network
@@ -122,6 +128,7 @@ def _train(
         }
 
     metrics = {"made_from": to_json(run.made_from), "before": scores(network), **trainee.notes} if start else {}
+    lesson = _lesson(teaching, network, data, order) if teaching else None
     network.train()
     learner = Learner(
         network,
@@ -130,6 +137,8 @@ def _train(
         learning_rate=settings.top_learning_rate,
         weight_decay=entry.weight_decay,
         epochs=settings.epochs,
+        lesson=lesson,
+        teacher=teaching.teacher if teaching else None,
     )
     keeper = Keeper(
         out / STATE, run=to_json(run), epochs=settings.epochs, patience=settings.patience, progress=progress
@@ -141,6 +150,8 @@ def _train(
     stored, ranges = trainee.finish(network)
     metrics |= {
         "history": to_json(keeper.history),
+        **({"lesson": learner.lesson_history} if lesson else {}),
+        **(teaching.notes if teaching else {}),
         "best_epoch": keeper.best.epoch,
         "wall_s": sum(row.seconds for row in keeper.history),
         "hardware": hardware(trainer),
@@ -186,21 +197,14 @@ def _fresh(run: Run, dataset: DataSet) -> tuple[Trainee, Initial | None]:
     return Trainee(network=network, finish=lambda trained: (trained, None)), initial
 
 
+def _lesson(teaching: Teaching, network: nn.Module, data: TrainingData, order: tuple[int, ...]) -> Lesson:
+    """With adapters for the layers of `network` and the teacher, whose shapes one frame shows."""
+    images, _, view = data.example()
+    return Lesson(teaching.settings, network, images=images, lecture=teaching.teacher(view), order=order)
+
+
 def _normalised(preprocess: Preprocess, settings: TrainSettings, frames: Frames) -> Preprocess:
     """With mean and deviation of the training frames, or of ImageNet for a model that can start from its weights."""
     if settings.entry.imagenet:
         return replace(preprocess, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     return normalised_for(preprocess, frames)
-
-
-class _Reading:
-    """Counts frames read."""
-
-    def __init__(self, progress: OnProgress, total: int) -> None:
-        self.progress = progress
-        self.done = 0
-        self.total = total
-
-    def step(self) -> None:
-        self.done += 1
-        self.progress(Progress(stage="reading", done=self.done, total=self.total))

@@ -43,15 +43,41 @@ class Frames:
         return len(self.targets)
 
 
-def read_frames(dataset: DataSet, preprocess: Preprocess, step: Callable[[], None] = lambda: None) -> Frames:
-    """Every frame of `dataset`, decoded and resized to uint8. step: called after each. Raises FrameError."""
+@dataclass(frozen=True, kw_only=True)
+class TeacherFrames:
+    """The frames of a training part as a teacher wants them.
+
+    frames: in the same order, of the teacher's size and channels; the student's own where these are the same.
+    preprocess: the teacher's, of 8 bits.
+    """
+
+    frames: Frames
+    preprocess: Preprocess
+
+
+def read_frames(
+    dataset: DataSet, preprocess: Preprocess, step: Callable[[], None] = lambda: None, *, labelled: bool = True
+) -> Frames:
+    """Every frame of `dataset`, decoded and resized to uint8. step: called after each. labelled: without, every target
+    is UNLABELLED, whatever the table says. Raises FrameError; DataError for a frame without label."""
     shape = (len(dataset), preprocess.height, preprocess.width) + ((3,) if preprocess.channels == 3 else ())
     pixels = np.empty(shape, np.uint8)
     for row, sample in zip(pixels, dataset.samples, strict=True):
         row[...] = preprocess.resize(dataset.read(sample))
         step()
-    targets = np.array([class_number(sample) for sample in dataset.samples], np.int64)
+    targets = np.array([class_number(sample) if labelled else UNLABELLED for sample in dataset.samples], np.int64)
     return Frames(pixels=pixels, targets=targets, groups=tuple(sample.group for sample in dataset.samples))
+
+
+def joined(parts: Sequence[Frames]) -> Frames:
+    """Frames of one size, one part after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Frames(
+        pixels=np.concatenate([part.pixels for part in parts]),
+        targets=np.concatenate([part.targets for part in parts]),
+        groups=tuple(group for part in parts for group in part.groups),
+    )
 
 
 def class_number(sample: Sample) -> int:
@@ -115,6 +141,23 @@ class AugmentedBatches(FrameBatches):
         return self.augment(super().pixels(row), np.random.default_rng((self.seed, self.epoch(), row)))
 
 
+class TaughtBatches(Dataset[Any]):
+    """Training frames with the teacher's view of them: the same frames, drawn from the same generator, so turned, scaled
+    and brightened alike. A patient teacher needs a consistent view: Beyer 2022, arXiv:2106.05237."""
+
+    def __init__(self, student: AugmentedBatches, teacher: AugmentedBatches) -> None:
+        self.student = student
+        self.teacher = teacher
+
+    def __len__(self) -> int:
+        return len(self.student)
+
+    def __getitems__(self, rows: Sequence[int]) -> TaughtBatch:
+        """One whole batch."""
+        images, targets = self.student.__getitems__(rows)
+        return images, targets, self.teacher.__getitems__(rows)[0]
+
+
 class EpochOrder(Sampler[int]):
     """Every frame once, in an order that depends on (seed, epoch) alone."""
 
@@ -130,7 +173,7 @@ class EpochOrder(Sampler[int]):
         return iter(np.random.default_rng((self.seed, self.epoch())).permutation(self.frames).tolist())
 
 
-def batches(frames: FrameBatches, batch_size: int, order: EpochOrder | None = None) -> DataLoader[Batch]:
+def batches(frames: FrameBatches | TaughtBatches, batch_size: int, order: EpochOrder | None = None) -> DataLoader[Any]:
     """A loader in the frames' order, or for training in `order`: then a last batch of one frame is left out, which
     batch normalisation cannot use."""
     return DataLoader(
@@ -147,10 +190,18 @@ def _as_is(batch: Any) -> Any:
 
 
 class TrainingData(lightning.LightningDataModule):
-    """Training frames, shuffled and augmented by (seed, epoch); validation frames in order."""
+    """Training frames, shuffled and augmented by (seed, epoch); validation frames in order. teacher: its view of the
+    training frames."""
 
     def __init__(
-        self, *, training: Frames, validation: Frames, preprocess: Preprocess, batch_size: int, seed: int
+        self,
+        *,
+        training: Frames,
+        validation: Frames,
+        preprocess: Preprocess,
+        batch_size: int,
+        seed: int,
+        teacher: TeacherFrames | None = None,
     ) -> None:
         super().__init__()
         self.training = training
@@ -158,17 +209,28 @@ class TrainingData(lightning.LightningDataModule):
         self.preprocess = preprocess
         self.batch_size = batch_size
         self.seed = seed
+        self.teacher = teacher
 
     def epoch(self) -> int:
         """Of the trainer, from 0."""
         assert self.trainer is not None
         return self.trainer.current_epoch
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Every training frame once an epoch."""
-        frames = AugmentedBatches(self.training, self.preprocess, self.seed, self.epoch)
+    def example(self) -> TaughtBatch:
+        """The first training frame as it is, with the teacher's view of it."""
+        assert self.teacher is not None
+        images, targets = FrameBatches(self.training, self.preprocess).__getitems__([0])
+        return images, targets, FrameBatches(self.teacher.frames, self.teacher.preprocess).__getitems__([0])[0]
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Every training frame once an epoch, as Batch, with a teacher as TaughtBatch."""
+        student = AugmentedBatches(self.training, self.preprocess, self.seed, self.epoch)
+        frames: AugmentedBatches | TaughtBatches = student
+        if self.teacher is not None:
+            view = AugmentedBatches(self.teacher.frames, self.teacher.preprocess, self.seed, self.epoch)
+            frames = TaughtBatches(student, view)
         return batches(frames, self.batch_size, EpochOrder(len(frames), self.seed, self.epoch))
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Any]:
         """Every validation frame once."""
         return batches(FrameBatches(self.validation, self.preprocess), self.batch_size)

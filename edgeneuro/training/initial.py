@@ -14,9 +14,7 @@ from edgeneuro.data.split import Split
 from edgeneuro.errors import CheckpointError, DataError, UsageError
 from edgeneuro.files import sha256
 from edgeneuro.models import MODELS, ModelEntry
-from edgeneuro.training.checkpoint import MODEL, Initial, load_model, read_config, read_split
-
-IMAGENET = "imagenet"
+from edgeneuro.training.checkpoint import IMAGENET, MODEL, Initial, load_model, read_config, read_split
 
 
 def load_initial(network: nn.Module, entry: ModelEntry, initial: str, dataset: DataSet, split: Split) -> Initial:
@@ -39,10 +37,10 @@ def load_initial(network: nn.Module, entry: ModelEntry, initial: str, dataset: D
     fitting = {key: value for key, value in weights.items() if key in there and there[key].shape == value.shape}
     fresh = tuple(sorted(set(there) - set(fitting)))
     last = [key for key, layer in network.named_modules() if isinstance(layer, nn.Linear)][-1]
-    strange = [key for key in fresh if key.rpartition(".")[0] != last]
+    strange = [key for key in (*fresh, *sorted(set(weights) - set(there))) if key.rpartition(".")[0] != last]
     if strange:
         raise CheckpointError(
-            f"{initial}: holds no weights that fit {strange[0]}; expected the same model with the same options, "
+            f"{initial}: its weights do not fit at {strange[0]}; expected the same model with the same options, "
             "only the number of classes may differ"
         )
     network.load_state_dict(fitting, strict=False)
@@ -59,8 +57,15 @@ def _imagenet(entry: ModelEntry) -> Mapping[str, Tensor]:
 
 
 def _refuse_seen(folder: Path, dataset: DataSet, split: Split) -> None:
-    """Raise DataError where the checkpoint learnt from groups that are to test it now."""
-    if read_config(folder).trained_on.name != dataset.name:
+    """Raise DataError where the checkpoint learnt from groups that are to test it now, or may have."""
+    config = read_config(folder)
+    if config.trained_on.name != dataset.name:
+        unlabelled = {data["name"] for data in config.taught.get("unlabelled", ())}
+        if dataset.name in unlabelled | {config.initial.name if config.initial else ""}:
+            raise DataError(
+                f"{folder}: goes back to frames of {dataset.name}, and does not say to which; "
+                "expected a checkpoint that never saw this data, or was trained on it last"
+            )
         return
     before = read_split(folder)
     test = split.part(dataset.samples, "test")

@@ -23,7 +23,8 @@ Weights = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRow:
-    """One line of the history. epoch: from 0. Losses are weighted cross-entropies, scores 0 to 1 on validation frames;
+    """One line of the history. epoch: from 0. Losses are weighted cross-entropies, the training loss of
+    a taught run that of its whole lesson; scores 0 to 1 on validation frames;
     the training loss is of augmented frames, while the weights still change. seconds: wall time."""
 
     epoch: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import lightning
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 
 from edgeneuro.errors import DataError
 from edgeneuro.metrics import balanced_accuracy, macro_f1
-from edgeneuro.training.frames import Batch
+from edgeneuro.training.frames import UNLABELLED, Batch, TaughtBatch
+from edgeneuro.training.lesson import Lesson, watched
+from edgeneuro.training.teaching import Lecture, Teacher
 
 WARM_UP_EPOCHS = 5
 
@@ -42,10 +45,11 @@ def learning_rate_share(epoch: int, epochs: int) -> float:
 
 
 class Learner(lightning.LightningModule):
-    """A classifier with weighted cross-entropy.
+    """A classifier with weighted cross-entropy, with a lesson also with what that compares with the teacher.
 
     network: (batch, channel, height, width) -> logits (batch, class). weights: (class,). epochs: length of the
-    learning-rate schedule.
+    learning-rate schedule. lesson, teacher: both or neither; the teacher is neither trained nor kept in the state.
+    lesson_history: term of the lesson -> its mean over the frames of each epoch, before it is weighted.
     """
 
     weights: Tensor
@@ -59,6 +63,8 @@ class Learner(lightning.LightningModule):
         learning_rate: float,
         weight_decay: float,
         epochs: int,
+        lesson: Lesson | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -68,13 +74,50 @@ class Learner(lightning.LightningModule):
         self.weight_decay = weight_decay
         self.epochs = epochs
         self.seen: list[tuple[Tensor, Tensor]] = []
+        self.lesson = lesson
+        self.teach: Callable[[Tensor], Lecture] | None = None
+        if teacher is not None:
+            self.teach = teacher.__call__  # a teacher that is a module itself would become a part of this one
+        self.terms: list[dict[str, Tensor]] = []
+        self.lesson_history: dict[str, list[float]] = {}
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
+    def training_step(self, batch: Batch | TaughtBatch, _: int) -> Tensor:
         """The loss of one batch."""
-        images, targets = batch
-        loss = self.loss(self.logits(images), targets)
+        images, targets, *view = batch
+        loss = self.taught_loss(images, targets, *view) if view else self.loss(self.logits(images), targets)
         self.log("training_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(targets))
         return loss
+
+    def taught_loss(self, images: Tensor, targets: Tensor, view: Tensor) -> Tensor:
+        """The lesson's loss. view: the same frames as the teacher wants them."""
+        assert self.lesson is not None and self.teach is not None
+        with watched(self.network, self.lesson.layers) as features:
+            logits = self.logits(images)
+        with torch.no_grad():
+            lecture = self.teach(view.cpu())
+        loss, terms = self.lesson(self.labelled_loss(logits, targets), logits, features, lecture)
+        frames = torch.full_like(loss, len(targets))
+        self.terms.append({"frames": frames} | {name: term.detach() * frames for name, term in terms.items()})
+        return cast(Tensor, loss)
+
+    def on_train_epoch_end(self) -> None:
+        """Means of the lesson's terms over the frames of every device."""
+        if not self.terms:
+            return
+        sums = torch.stack([torch.stack([row[name] for row in self.terms]).sum() for name in self.terms[0]])
+        frames, *terms = cast(Tensor, self.all_gather(sums)).reshape(-1, len(sums)).sum(0).tolist()
+        for name, term in zip(list(self.terms[0])[1:], terms, strict=True):
+            self.lesson_history.setdefault(name, []).append(term / frames)
+        self.terms.clear()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the lesson's history in the state."""
+        if self.lesson is not None:
+            checkpoint["lesson_history"] = self.lesson_history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Called by the trainer when it resumes."""
+        self.lesson_history = checkpoint.get("lesson_history", {})
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keeps targets and predictions; the metrics are not means over batches."""
@@ -103,10 +146,15 @@ class Learner(lightning.LightningModule):
         """Cross-entropy with one weight a class."""
         return nn.functional.cross_entropy(logits, targets, weight=self.weights)
 
+    def labelled_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """`loss` of the labelled frames, 0 where there is none."""
+        labelled = targets != UNLABELLED
+        return self.loss(logits[labelled], targets[labelled]) if labelled.any() else 0.0 * logits.sum()
+
     def configure_optimizers(self) -> Any:
-        """AdamW or Adam, the learning rate changing once an epoch."""
+        """AdamW or Adam over the network and the lesson's adapters, the learning rate changing once an epoch."""
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.optimiser]
-        optimiser = kind(self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        optimiser = kind(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda epoch: learning_rate_share(min(epoch, self.epochs - 1), self.epochs)
         )

@@ -16,7 +16,7 @@ from edgeneuro.errors import CheckpointError, OutputError
 from edgeneuro.files import refuse_existing
 from edgeneuro.manifest import DataIdentity
 from edgeneuro.records import from_json, to_json
-from edgeneuro.training.checkpoint import CheckpointConfig, MadeFrom, read_config
+from edgeneuro.training.checkpoint import IMAGENET, MODEL, CheckpointConfig, Initial, MadeFrom, read_config
 from edgeneuro.training.keeper import saved_run
 from edgeneuro.training.resume import read_state
 from edgeneuro.training.settings import TrainSettings
@@ -98,6 +98,7 @@ def finished_config(
     config = read_config(out)
     refuse_other_start(out, config.made_from, start)
     refuse_other_teacher(out, config.taught, taught)
+    _refuse_other_initial(out, config.initial, settings.initial)
     wanted = {
         "model": settings.model,
         "options": dict(settings.options),
@@ -120,8 +121,8 @@ def refuse_other_start(where: Path, there: MadeFrom | None, start: Start | None)
     wanted = start.made_from if start else None
     if there != wanted:
         raise CheckpointError(
-            f"{where}: was trained {_started(there)}, now got {_started(wanted)}; resume with the same one, or"
-            " give --force or another --out"
+            f"{where}: was trained {_started(there)}, now got {_started(wanted)}; resume with the same one, or "
+            "give --force or another --out"
         )
 
 
@@ -141,6 +142,22 @@ def refuse_other_teacher(where: Path, there: Mapping[str, Any], wanted: Mapping[
         raise CheckpointError(
             f"{where}: was taught with {differing.replace('_', ' ')} {there.get(differing)!r}, now got "
             f"{wanted.get(differing)!r}; resume with the same teacher and lesson, or give --force or another --out"
+        )
+
+
+def _refuse_other_initial(where: Path, there: Initial | None, wanted: str | None) -> None:
+    """Raise CheckpointError unless the finished run `where` took over the weights that `wanted` names, or both none."""
+    checkpoint = wanted if wanted not in (None, IMAGENET) else None
+    same = (
+        there is not None and there.sha256 == read_config(Path(checkpoint)).files[MODEL]
+        if checkpoint
+        else (there.name if there else None) == wanted
+    )
+    if not same:
+        had = f"{there.name} {there.sha256[:12]}..." if there else "none"
+        raise CheckpointError(
+            f"{where}: was trained from initial weights {had}, now got {wanted or 'none'}; resume with the same, or give "
+            "--force or another --out"
         )
 
 

@@ -198,3 +198,11 @@ def test_a_certificate_is_shown_with_what_it_rests_on(
     validate("inspect", value)
     assert value["certificate"]["verdict"] == "pass"
     assert value["certificate"]["data"]["frames"] == 3
+
+
+def test_the_steps_of_the_weights_are_shown_oldest_first() -> None:
+    steps = {"step 1": "trained on us_lung_pocus", "step 2": "pruned to 0.25 of its operations by group importance"}
+    shown = list(facts(tiny_manifest(provenance={"checkpoint": "0" * 64, **steps}), 1000))
+    first = shown.index(("made by", "1. trained on us_lung_pocus"))
+    assert shown[first + 1] == ("", "2. pruned to 0.25 of its operations by group importance")
+    assert "made by" not in dict(facts(tiny_manifest(), 1000))

@@ -55,6 +55,16 @@ def test_the_same_commands_serve_every_tensorrt(
     assert "building" not in said.err  # it was there
 
 
+def test_sparse_kernels_are_for_tensorrt_and_refused_by_tensorrt_rtx(
+    edge: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_gpu(monkeypatch, tensorrt="10.3.0", rtx="1.7.1", compute_capability="8.6")
+    assert main(["build-engine", str(edge), "--backend", "tensorrt", "--sparse"]) == 0
+    assert "is ready for tensorrt" in capsys.readouterr().out
+    assert main(["build-engine", str(edge), "--backend", "tensorrt-rtx", "--sparse"]) == 1
+    assert "has no use for sparse weights" in capsys.readouterr().err
+
+
 def test_the_first_run_builds_the_engine_and_says_so(
     edge: Path, frame: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,6 +162,7 @@ def test_what_means_nothing_for_an_edge_file_is_refused(
     [
         (["--workspace", "64"], "give them with the .edge file there"),
         (["--dla", "0"], "give them with the .edge file there"),
+        (["--sparse"], "give them with the .edge file there"),
         (["--level", "2"], "add --backend tensorrt-rtx"),
         (["--compute-capability", "8.6"], "add --backend tensorrt-rtx"),
     ],

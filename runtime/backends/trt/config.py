@@ -33,6 +33,8 @@ def make_config(builder: Any, network: Any, library: Library, settings: BuildSet
         config.builder_optimization_level = settings.level
     _set_portability(config, library, settings)
     _set_refit(config, library, settings)
+    if settings.sparse_weights:
+        _set_sparse_weights(config, library)
     _add_profile(builder, config, network, library, settings.max_batch)
     return config
 
@@ -122,6 +124,16 @@ def _set_refit(config: Any, library: Library, settings: BuildSettings) -> None:
     if settings.strip:
         for name in ("STRIP_PLAN", "REFIT_IDENTICAL"):
             config.set_flag(_flag(library, name, "engines without weights"))
+
+
+def _set_sparse_weights(config: Any, library: Library) -> None:
+    """TensorRT times sparse kernels beside the others then, for FP16 and INT8 layers whose weights follow the pattern."""
+    if library.flavour == "tensorrt-rtx":
+        raise BackendError(
+            f"{library.name}: has no use for sparse weights: it builds the same engine, byte by byte, with its flag and "
+            "without; leave --sparse out, or build with tensorrt"
+        )
+    config.set_flag(_flag(library, "SPARSE_WEIGHTS", "engines with kernels for sparse weights"))
 
 
 def _add_profile(builder: Any, config: Any, network: Any, library: Library, max_batch: int) -> None:

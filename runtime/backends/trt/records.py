@@ -18,7 +18,8 @@ class BuildSettings:
     library. level: of the builder's optimisation, 0 to 5, None leaves it to the library. dla_core: run on this core what it
     can, None on the GPU. compute_capabilities: TensorRT-RTX only, e.g. ("8.6",); empty takes the
     device's own, without one those of GeForce RTX 30, 40 and 50. version_compatible: also for newer runtimes. hardware: what other GPUs may run it.
-    refit: weights can be replaced; strip: the plan has no weights until they are.
+    refit: weights can be replaced; strip: the plan has no weights until they are. sparse_weights: may use kernels that skip
+    zeros, where the weights follow the 2:4 pattern and such a kernel is faster (docs/sparsity.md).
     """
 
     max_batch: int = 1
@@ -30,6 +31,7 @@ class BuildSettings:
     hardware: Compatibility = "none"
     refit: bool = False
     strip: bool = False
+    sparse_weights: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,119 @@
+"""What learns: a model of the table with fresh weights, or a checkpoint that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgeneuro.data import DataSet, Split, open_data
+from edgeneuro.data.make_split import make_split
+from edgeneuro.errors import InputError, UsageError
+from edgeneuro.export.distil.settings import DistilSettings
+from edgeneuro.export.prune.start import pruned_start
+from edgeneuro.export.source import FloatModel
+from edgeneuro.models import MODELS
+from edgeneuro.models.build import build_model
+from edgeneuro.training.checkpoint import load_model
+from edgeneuro.training.going_on import settings_of
+from edgeneuro.training.settings import TrainSettings
+from edgeneuro.training.start import Start
+
+EPOCHS = 30
+LEARNING_RATE_SHARE = 0.5
+"""Both from a checkpoint; of the model's own learning rate. A student that was cut down is far from its optimum, and a
+teacher's targets are another loss than the one it was trained with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """network: as training begins, or alike in shape; in evaluation mode. start: None for fresh weights."""
+
+    settings: TrainSettings
+    start: Start | None
+    dataset: DataSet
+    split: Split
+    network: nn.Module
+
+
+def open_student(name: str, settings: DistilSettings, teacher: FloatModel) -> Student:
+    """name: of a model of the table, or a checkpoint folder. Raises InputError for anything else, UsageError for settings
+    that the checkpoint decides, DataError, CheckpointError."""
+    if Path(name).is_dir():
+        return _going_on(Path(name), settings)
+    if name in MODELS:
+        return _fresh(name, settings, teacher)
+    raise InputError(
+        f"--student {name!r}: is no folder and no model; expected a checkpoint folder as `edgeneuro train` writes, or one "
+        f"of {', '.join(MODELS)}"
+    )
+
+
+def _fresh(name: str, settings: DistilSettings, teacher: FloatModel) -> Student:
+    """Data, protocol, fold and seed are the teacher's where nothing else is said."""
+    said: dict[str, Any] = {
+        field: getattr(settings, field)
+        for field in (
+            "data",
+            "fold",
+            "seed",
+            "epochs",
+            "patience",
+            "batch_size",
+            "image_size",
+            "learning_rate",
+            "initial",
+        )
+        if getattr(settings, field) is not None
+    }
+    columns = settings if settings.data is not None else teacher
+    own = {"fold": teacher.split.fold, "seed": teacher.split.seed} if teacher.split else {}
+    plain = TrainSettings(
+        model=name,
+        label_column=columns.label_column,
+        group_column=columns.group_column,
+        protocol=teacher.split.protocol if teacher.split else "grouped",
+        options=settings.options,
+        **{"data": teacher.data, **own, **said},
+    )
+    dataset = _data(plain)
+    with torch.random.fork_rng(devices=[]):
+        network = build_model(
+            name, classes=len(dataset.classes), channels=plain.entry.channels, **settings.options
+        ).eval()
+    return Student(
+        settings=plain,
+        start=None,
+        dataset=dataset,
+        split=make_split(dataset, protocol=plain.protocol, fold=plain.fold, seed=plain.seed),
+        network=network,
+    )
+
+
+def _going_on(checkpoint: Path, settings: DistilSettings) -> Student:
+    for field, option in (("fold", "--fold"), ("initial", "--initial"), ("options", "--option")):
+        if getattr(settings, field) not in (None, {}):
+            raise UsageError(f"{option}: is the checkpoint's own where --student is one; leave it out")
+    plain = settings_of(
+        checkpoint,
+        epochs=EPOCHS if settings.epochs is None else settings.epochs,
+        seed=settings.seed or 0,
+        patience=settings.patience,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        image_size=settings.image_size,
+        data=settings.data,
+        label_column=settings.label_column,
+        group_column=settings.group_column,
+    )
+    if plain.learning_rate is None:
+        plain = replace(plain, learning_rate=LEARNING_RATE_SHARE * plain.entry.learning_rate)
+    start = pruned_start(checkpoint, None, image_size=settings.image_size)
+    return Student(settings=plain, start=start, dataset=_data(plain), split=start.split, network=load_model(checkpoint))
+
+
+def _data(settings: TrainSettings) -> DataSet:
+    return open_data(settings.source, label_column=settings.label_column, group_column=settings.group_column)
