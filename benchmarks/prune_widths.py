@@ -62,7 +62,11 @@ def graph_of(chain: Chain) -> onnx.ModelProto:
     int8 = chain.precision == "int8"
     shape = (chain.width, chain.width, chain.kernel, chain.kernel)
     value = np.float32(1 / (chain.width * chain.kernel**2))
-    constants: dict[str, Array] = {"scale": np.array(1 / 255, np.float32), "zero": np.array(0, np.uint8), "step": value}
+    constants: dict[str, Array] = {
+        "scale": np.array(1 / 255, np.float32),
+        "zero": np.array(0, np.uint8),
+        "step": np.array(value),
+    }
     nodes, last = [], "x"
     for layer in range(DEPTH):
         weights, made = f"weights{layer}", "y" if layer == DEPTH - 1 else f"t{layer}"
@@ -205,10 +209,9 @@ def main(
             "load average before": load,
             "notes": [
                 "A row holds the widths that are multiples of the number named and of no larger power of two.",
-                "Time per multiply-accumulate is compared with the line between the multiples of 16 on both sides, within a "
-                "round; medians over the rounds, then over the widths of the row; least and most are of single widths.",
-                "A width just below a multiple of 16 costs as much as that multiple where its excess is the ratio of their "
-                "operations: 60 channels against 64, for instance, 1.14.",
+                "Time per multiply-accumulate is compared with the line between the multiples of 16 on both sides, in a round.",
+                "Medians over the rounds, then over the widths of the row; least and most are of single widths.",
+                "60 channels cost as much as 64 where their excess is the ratio of the operations, 1.14.",
             ],
         },
     )

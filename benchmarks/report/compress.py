@@ -110,7 +110,12 @@ def _tested(found: ParetoDocument, result: Mapping[str, Any]) -> Iterator[Block]
     caption = f"Trial {result['number']}, trained to its end; {metric_title(found.base.metric)}; the test part was looked at once, here"
     yield Table(caption=caption, head=("what", "value"), rows=tuple(rows), words=(0, 1))
     steps = tuple((name, digest) for name, digest in result["checkpoints"].items())
-    yield Table(caption="Checkpoints, in order", head=("step", "SHA-256 of the weights"), rows=steps, words=(0, 1))
+    yield Table(
+        caption="Checkpoints, in the folder final of the study",
+        head=("step", "SHA-256 of the weights"),
+        rows=steps,
+        words=(0, 1),
+    )
 
 
 def _pareto(found: ParetoDocument) -> Section:
@@ -132,7 +137,7 @@ def _chart(found: ParetoDocument, cost: Cost, scored: Sequence[Outcome]) -> Char
     drawn = _points(found, scored, cost)
     front = [drawn[number] for number in found.not_beaten[cost.name]]
     ordered = sorted(drawn.values(), key=lambda point: point.cost[cost.name][0])
-    series = list(dict.fromkeys(point.series for point in sorted(drawn.values(), key=lambda point: len(point.series))))
+    series = [f"{size} px" for size in sorted({one.candidate.image_size for one in scored})]
     group = f"{metric_title(found.base.metric)} on validation frames"
     figure = pareto_figure((), ordered, cost, series, [front], group, ring="winner")
     limit = _limit(found, cost)

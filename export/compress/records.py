@@ -47,6 +47,29 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaseFacts:
+    """What a search needs to know of the network it starts from. weights: SHA-256. params, macs: of the network at its own
+    input size. image_size: side of that, px. sizes: those to try, smallest first, its own last; sizes_macs: what the whole
+    network multiplies at each of them. metric: the primary one. layer_groups: consecutive stages, each the names of its
+    modules. removable: blocks that can be left out."""
+
+    weights: str
+    macs: int
+    params: int
+    image_size: int
+    sizes: tuple[int, ...]
+    sizes_macs: tuple[int, ...]
+    classes: tuple[str, ...]
+    metric: str
+    layer_groups: tuple[tuple[str, ...], ...] = ()
+    removable: tuple[str, ...] = ()
+
+    def macs_at(self, size: int) -> int:
+        """Of the whole network at an input of `size` px, one of `sizes`."""
+        return self.sizes_macs[self.sizes.index(size)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchSettings:
     """base: checkpoint folder of the network to compress; its split is used, its test part left alone until the end.
     teacher: as edgeneuro.export.distil.teacher.open_teacher takes it; the base itself where None. epochs: of a trial. final_epochs:

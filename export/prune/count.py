@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from edgeneuro.models.build import parameters
+from edgeneuro.models.build import multiply_accumulates, parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +18,5 @@ class Count:
 
 
 def count(network: nn.Module, example: Tensor) -> Count:
-    """example: (batch, channel, height, width), any number of samples."""
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        network(example)
-    return Count(macs=counter.get_total_flops() // 2 // len(example), params=parameters(network))
+    """example: (batch, channel, height, width), of which only the shape counts."""
+    return Count(macs=multiply_accumulates(network, *example.shape[1:]), params=parameters(network))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edgeneuro.errors import UsageError
 from edgeneuro.export.prune.coupling import Coupled, Slot, coupled_channels
+from edgeneuro.export.prune.names import under
 from edgeneuro.export.prune.settings import CutSettings
 
 
@@ -41,7 +42,7 @@ def segments_of(network: nn.Module, example: Tensor, settings: CutSettings) -> t
     """
     layers = [name for name, _ in network.named_modules()]
     for prefix in (*settings.keep, *settings.strength):
-        if not any(_under(name, prefix) for name in layers):
+        if not any(under(name, prefix) for name in layers):
             top = dict.fromkeys(name.partition(".")[0] for name in layers if name)
             raise UsageError(f"layer {prefix!r}: no layer has this name or prefix, expected one under {', '.join(top)}")
     alike: dict[tuple[frozenset[tuple[Slot, int]], str], list[Coupled]] = defaultdict(list)
@@ -61,15 +62,11 @@ def segments_of(network: nn.Module, example: Tensor, settings: CutSettings) -> t
     )
 
 
-def _under(name: str, prefix: str) -> bool:
-    return name == prefix or name.startswith(f"{prefix}.")
-
-
 def _guard(slots: Iterable[Slot], settings: CutSettings) -> str:
     """Why the settings keep these channels, empty where they do not."""
     made = [slot.layer for slot in slots if slot.side == "outputs"]
     for prefix in settings.keep:
-        if any(_under(layer, prefix) for layer in made):
+        if any(under(layer, prefix) for layer in made):
             return f"{prefix} is guarded"
     return "" if _strength(slots, settings.strength) else "their strength is 0"
 
@@ -83,7 +80,7 @@ def _strength(slots: Iterable[Slot], strength: Mapping[str, float]) -> float:
     made = {slot.layer for slot in slots if slot.side == "outputs"}
     factors = []
     for layer in made:
-        prefixes = [prefix for prefix in strength if _under(layer, prefix)]
+        prefixes = [prefix for prefix in strength if under(layer, prefix)]
         factors.append(strength[max(prefixes, key=len)] if prefixes else 1.0)
     return float(prod(factors) ** (1 / len(factors)))
 

@@ -19,9 +19,12 @@ class CutSettings:
 
     importance: of a channel, smallest goes first. "group": weights of all layers that lose it, together; "magnitude": of the
     layer that makes it; "batch-norm": scale of its normalisation; "taylor": weight times gradient of the loss on training
-    frames. round_to: widths stay multiples of it. keep: layers guarded beside the first and the last; a prefix of their name
-    is enough. strength: prefix of layers -> factor on the share of channels they lose, 1 where not named. removed: blocks
-    left out altogether, of those that edgeneuro.models.surgery.removable_blocks lists; they count towards target_macs.
+    frames. round_to: widths that change become multiples of it; where fewer channels than that stand together they stay, or
+    all go if their layers have others. keep: layers whose outputs are guarded beside the first's and the last's; a prefix of
+    their name, up to a point, is enough. strength: prefix of layers -> factor on the share of channels they lose, 1 where not
+    named, 0 guards them; of several prefixes the longest counts, and for channels that several layers make the geometric mean.
+    removed: blocks left out altogether, of those that edgeneuro.models.surgery.removable_blocks lists; they count towards
+    target_macs.
 
     Raises UsageError for values out of range.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from edgeneuro.export.compress.finish import BUNDLE, FINAL, RESULT, Result
 from edgeneuro.export.compress.judge import Judged
 from edgeneuro.export.compress.latency import Latency
 from edgeneuro.export.compress.records import BaseFacts, Outcome, SearchSettings
+from edgeneuro.export.compress.trial import BASE_BUNDLE
 from edgeneuro.files import write_bytes, write_json
 from edgeneuro.manifest import DataIdentity, Gate, Interval, Verdict
 from edgeneuro.records import to_json
 from tests.cli.conftest import Validate
 from tests.export.compress.fake_trials import facts, here, instant, suggest
+from tests.export.compress.searched import Searched, searched
+
+__all__ = ["searched"]
 
 
 Capture = pytest.CaptureFixture[str]
@@ -221,3 +226,26 @@ def test_latencies_are_read_in_their_units() -> None:
     for text in ("0.3", "ms", "-1ms", "1e3ms", "3 min"):
         with pytest.raises(UsageError, match="expected a time with its unit"):
             parse_latency(text)
+
+
+def test_a_real_search_ends_in_an_engine_that_runs(
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, validate: Validate
+) -> None:
+    def known(settings: SearchSettings) -> BaseFacts:
+        shutil.copy(searched.study / BASE_BUNDLE, tmp_path / "study")  # building it takes longer than all else
+        return searched.facts
+
+    monkeypatch.setattr(space, "base_facts", known)
+    monkeypatch.setattr(cluster, "open_cluster", lambda *_, **__: here())  # other processes do not have the toy
+    arguments = ["--target-macs", "0.95", "--max-drop", "100", "--trials", "2", "--epochs", "1", "--final-epochs", "2"]
+    places = ["--study", str(tmp_path / "study"), "--out", str(tmp_path / "small.edge"), "--backend", "onnxruntime"]
+    assert main(["compress", str(searched.base), *arguments, *places, "--threads", "1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    validate("compress", document)
+    complete = [one for one in document["trials"] if one["state"] == "complete"]
+    assert document["winner"] in [one["number"] for one in complete]
+    assert all(one["macs"] <= 0.95 * searched.facts.macs for one in complete)
+    assert document["result"]["macs"] <= 0.95 * searched.facts.macs
+    sample = searched.part("test").samples[0]
+    assert main(["run", str(tmp_path / "small.edge"), str(searched.path(sample)), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)

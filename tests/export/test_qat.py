@@ -172,7 +172,7 @@ def test_a_finished_run_is_resumed_at_once_and_another_start_is_refused(given: G
     with pytest.raises(CheckpointError, match=r"quantised for onnxruntime, now got from weights .* in float"):
         train_qat(given.folder, quantised, replace(given.settings, target=None), resume=True)
     plain = TrainSettings(model="toy", data=str(given.data), epochs=2, batch_size=8, image_size=SIDE)
-    with pytest.raises(CheckpointError, match="now got from scratch; resume with the same --qat"):
+    with pytest.raises(CheckpointError, match="now got from scratch; resume with the same one"):
         train(plain, quantised, resume=True)
 
 

@@ -1,4 +1,4 @@
-"""Every reference model in FP32, FP16, INT8 and INT8 with FP16, from one plan, built by TensorRT-RTX."""
+"""Both reference networks in FP32, FP16, INT8 and INT8 with FP16, from one plan, built by TensorRT-RTX."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from edgeneuro.benchmarks.engines_rtx import Network, reference_network, warnings_that_matter
+from edgeneuro.benchmarks.engines_rtx import MODELS, Network, reference_network, warnings_that_matter
 from edgeneuro.export.graph import convolutions
 from edgeneuro.export.plan import with_placement
-from edgeneuro.models import MODELS
 from edgeneuro.runtime.backends.trt.builder import evidence
 from edgeneuro.runtime.backends.trt.records import Layers
 
@@ -18,7 +17,7 @@ pytest.importorskip("tensorrt_rtx", reason="needs the tensorrt-rtx extra")
 
 @pytest.fixture(scope="module", params=MODELS)
 def network(request: pytest.FixtureRequest) -> Network:
-    """A model of the table, exported and calibrated once for all tests."""
+    """A reference network, exported and calibrated once for all tests."""
     return reference_network(request.param)
 
 

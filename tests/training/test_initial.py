@@ -127,7 +127,7 @@ def test_a_checkpoint_that_saw_the_test_groups_is_refused(tmp_path: Path, data: 
 def test_a_checkpoint_of_other_data_that_once_saw_this_data_is_refused(tmp_path: Path, data: DataSet) -> None:
     other = replace(data, name="other")
     before = Initial(name=data.name, sha256="0" * 64, fresh=())
-    with pytest.raises(DataError, match=rf"started from weights trained on {data.name}, and does not say on which"):
+    with pytest.raises(DataError, match=rf"goes back to frames of {data.name}, and does not say to which"):
         load(fresh(), written(tmp_path / "one", other, fold=1, initial=before), data)
     load(fresh(), written(tmp_path / "two", other, fold=1), data)
     load(fresh(), written(tmp_path / "three", other, fold=1, initial=replace(before, name="imagenet")), data)

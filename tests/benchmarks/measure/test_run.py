@@ -87,8 +87,9 @@ def test_the_document_is_what_its_schema_says_and_reads_back(done: Report) -> No
     assert from_json(Report, document, "report.json") == done
 
 
-def test_a_file_of_the_user_s_own_is_not_set_beside_the_dual_branch_network(tmp_path: Path) -> None:
-    (engine,) = benchmark([write_engine(tmp_path / "a.edge", model="mine")], settings=QUICK).engines
+@pytest.mark.parametrize("model", ["mine", "resnet18"])
+def test_only_the_light_network_is_set_beside_the_dual_branch_one(tmp_path: Path, model: str) -> None:
+    (engine,) = benchmark([write_engine(tmp_path / "a.edge", model=model)], settings=QUICK).engines
     assert engine.dual_share is None
 
 

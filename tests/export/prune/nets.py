@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -149,7 +150,7 @@ def stanet_macs(trunk: Sequence[int], inner: Sequence[int], hidden: Sequence[int
 
 def silenced_stanet(network: nn.Module, trunk: Sequence[int], inner: Sequence[Sequence[int]]) -> None:
     """Zero channels `trunk` of every block that has them, and inner[i] between the convolutions of block i."""
-    for block, (before, after) in enumerate(zip(STANET_WIDTHS, STANET_WIDTHS[1:], strict=False)):
+    for block, (before, after) in enumerate(pairwise(STANET_WIDTHS)):
         name, given, made = f"blocks.{block}", [c for c in trunk if c < before], [c for c in trunk if c < after]
         for layer in ("first.depthwise", "first.depthwise_norm"):
             silence(network, f"{name}.{layer}", given)

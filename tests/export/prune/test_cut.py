@@ -75,11 +75,11 @@ def test_the_smaller_network_goes_to_onnx_with_the_operations_that_were_promised
 
 def test_soft_threshold_attention_is_cut_with_the_channels_it_looks_at_and_inside() -> None:
     done = halved(nets.of("myositis"), 1, share=0.2)
-    for block in done.network.get_submodule("blocks").children():
-        width = block.second.conv.out_channels
-        assert (block.attention.squeeze.in_features, block.attention.excite.out_features) == (width, width)
-        hidden = block.attention.norm.num_features
-        assert (block.attention.squeeze.out_features, block.attention.excite.in_features) == (hidden, hidden)
+    for block in (f"blocks.{number}" for number in range(5)):
+        width = len(done.network.get_parameter(f"{block}.second.conv.weight"))
+        hidden = len(done.network.get_parameter(f"{block}.attention.norm.weight"))
+        assert done.network.get_parameter(f"{block}.attention.squeeze.weight").shape == (hidden, width)
+        assert done.network.get_parameter(f"{block}.attention.excite.weight").shape == (width, hidden)
     inside = halved(nets.of("myositis"), 1, share=0.13)
     assert inside.widths["blocks.4.attention.squeeze"][1] < 44
 
@@ -136,7 +136,7 @@ def test_resnet_without_its_silent_channels_gives_the_same_logits(importance: Im
     rng = np.random.default_rng(6)
 
     def gone(width: int, kept: int) -> list[int]:
-        return rng.choice(width, width - kept, replace=False).tolist()
+        return [int(channel) for channel in rng.choice(width, width - kept, replace=False)]
 
     trunk = [gone(width, kept) for width, kept in zip(nets.RESNET_WIDTHS, trunk_kept, strict=True)]
     inner = [[gone(width, k) for k in kept] for width, kept in zip(nets.RESNET_WIDTHS, inner_kept, strict=True)]

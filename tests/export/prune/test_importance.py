@@ -31,6 +31,7 @@ def test_group_importance_is_that_of_torch_pruning(layer: str) -> None:
     network = nets.of("resnet18")
     graph = tp.DependencyGraph().build_dependency(network, nets.example())
     root = network.get_submodule(layer)
+    assert isinstance(root, nn.Conv2d)
     group = graph.get_pruning_group(root, tp.prune_conv_out_channels, list(range(root.out_channels)))
     expected = tp.importance.GroupMagnitudeImportance(p=2)(group).numpy()
     (found,) = importances(network, [segment_of(network, layer)], "group")

@@ -81,9 +81,7 @@ def test_the_pattern_leaves_depthwise_layers_and_those_without_fours_and_says_so
 
 
 def test_a_name_that_no_layer_has_and_a_network_without_layers_to_mask_are_refused() -> None:
-    with pytest.raises(
-        UsageError, match=r"--keep stage: no layer is called so, expected one of first\.0, second\.0"
-    ):
+    with pytest.raises(UsageError, match=r"--keep stage: no layer is called so, expected one of first\.0, second\.0"):
         choose_layers(Toy(2, 1).eval(), EXAMPLE, keep=("stage",))
     with pytest.raises(UsageError, match=r"no layer is left to mask: first.0 \(reads the image\), second.0 \(--keep\)"):
         choose_layers(Toy(2, 1).eval(), EXAMPLE, keep=("second",))

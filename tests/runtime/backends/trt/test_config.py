@@ -132,6 +132,18 @@ def test_refit_and_strip_set_their_flags(version: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("version", FULL)
+def test_sparse_weights_set_their_flag(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert start(version, monkeypatch).flags(BuildSettings(sparse_weights=True)) == {"SPARSE_WEIGHTS"}
+
+
+def test_sparse_weights_are_refused_by_a_library_without_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = start("11.4.0", monkeypatch)
+    monkeypatch.setattr(Library, "member", lambda *_: None)
+    said = made.refusal(BuildSettings(sparse_weights=True))
+    assert "cannot build engines with kernels for sparse weights (it has no BuilderFlag.SPARSE_WEIGHTS)" in said
+
+
+@pytest.mark.parametrize("version", FULL)
 def test_version_compatible_engines_carry_no_host_code(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = start(version, monkeypatch)
     assert made.flags(BuildSettings(version_compatible=True)) == {"VERSION_COMPATIBLE", "EXCLUDE_LEAN_RUNTIME"}
@@ -161,6 +173,7 @@ def test_a_compatibility_level_that_a_version_lacks_is_refused_with_those_it_has
         (BuildSettings(version_compatible=True), "cannot build version-compatible engines"),
         (BuildSettings(hardware="ampere+"), "name the GPUs by their compute capabilities instead"),
         (BuildSettings(compute_capabilities=("9.0",)), "compute capability 9.0: is not known"),
+        (BuildSettings(sparse_weights=True), "builds the same engine, byte by byte"),
     ],
 )
 def test_what_tensorrt_rtx_would_ignore_is_refused(
