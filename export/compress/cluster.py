@@ -83,6 +83,7 @@ def open_cluster(folder: Path, *, scheduler: str | None = None, workers: int = 1
     Raises UsageError (no address), InputError (no answer, no workers, workers of several threads, which share torch's state).
     """
     import dask
+    import distributed  # noqa: F401  (brings its defaults, which must be there before one of them is set for a while)
 
     with dask.config.set({"temporary-directory": str(folder), "distributed.comm.timeouts.connect": ANSWER_S}), _quiet():
         if scheduler is None:

@@ -12,6 +12,7 @@ from torch import nn
 from edgeneuro.export.compress.records import BaseFacts, Candidate, Goal, SearchSettings
 from edgeneuro.export.compress.steps import open_parts, teaching_of
 from edgeneuro.export.prune.count import count
+from edgeneuro.export.prune.names import under
 from edgeneuro.models import model_entry
 from edgeneuro.models.surgery import removable_blocks
 from edgeneuro.preprocess import SMALLEST_SIDE_PX
@@ -107,4 +108,4 @@ def _divided(module: nn.Module, prefix: str, layers: list[str]) -> list[str]:
 
 
 def _inside(stage: str, layers: list[str]) -> list[str]:
-    return [layer for layer in layers if layer == stage or layer.startswith(f"{stage}.")]
+    return [layer for layer in layers if under(layer, stage)]

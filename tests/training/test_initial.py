@@ -129,6 +129,8 @@ def test_a_checkpoint_of_other_data_that_once_saw_this_data_is_refused(tmp_path:
     before = Initial(name=data.name, sha256="0" * 64, fresh=())
     with pytest.raises(DataError, match=rf"goes back to frames of {data.name}, and does not say to which"):
         load(fresh(), written(tmp_path / "one", other, fold=1, initial=before), data)
+    with pytest.raises(DataError, match=rf"goes back to frames of {data.name}"):
+        load(fresh(), written(tmp_path / "taught", other, fold=1, taught={"unlabelled": [{"name": data.name}]}), data)
     load(fresh(), written(tmp_path / "two", other, fold=1), data)
     load(fresh(), written(tmp_path / "three", other, fold=1, initial=replace(before, name="imagenet")), data)
 
