@@ -85,6 +85,7 @@ def main(
     pretrained: Annotated[Path | None, typer.Option(help="Checkpoint of STANet that saw other images.")] = None,
     seed: Annotated[int, typer.Option(help="Of splits, training and resamples.")] = 0,
     threads: Annotated[int, typer.Option(help="Of training.")] = 1,
+    readme: Annotated[Path | None, typer.Option(help="README.md to put the short table into.")] = None,
 ) -> None:
     """Train and predict what is missing, then write the tables of everything there is."""
     dataset = open_data(data)
@@ -104,7 +105,7 @@ def main(
     for recipe in map(recipe_named, method or RECIPES):
         run_method(method_of(recipe, common), dataset, fold or folds, FOLDS / dataset.name, seed)
     if not fold:
-        write_study(finished(dataset, folds, seed))
+        write_study(finished(dataset, folds, seed), readme=readme)
 
 
 def finished(dataset: DataSet, folds: Sequence[int], seed: int) -> FewerStudy:

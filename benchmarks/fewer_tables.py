@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from edgeneuro.benchmarks.fewer_recipes import RECIPES, TEACHER
+from edgeneuro.benchmarks.readme import inject
 from edgeneuro.benchmarks.real_tables import group_notes, signed, written_notes
 from edgeneuro.benchmarks.report.words import percent
-from edgeneuro.benchmarks.results import RESULTS, write_result
+from edgeneuro.benchmarks.results import RESULTS, machine, table, write_result
 from edgeneuro.benchmarks.scoring import FRAME, Level, Probabilities, Scores, score_levels
 from edgeneuro.data.sample import DataSet
 from edgeneuro.manifest import Interval
@@ -39,8 +40,9 @@ class FewerStudy:
         return max((name for name in self.facts if graph.startswith(name)), key=len)
 
 
-def write_study(study: FewerStudy, folder: Path = RESULTS) -> None:
-    """docs/results/fewer_DATA.json and .md. What people found out about the numbers stands in fewer_DATA.notes.md."""
+def write_study(study: FewerStudy, folder: Path = RESULTS, *, readme: Path | None = None) -> None:
+    """docs/results/fewer_DATA.json and .md, and the short table between the markers of `readme`. What people found out about
+    the numbers stands in fewer_DATA.notes.md."""
     dataset, name = study.dataset, f"fewer_{study.dataset.name}"
     levels = score_levels(study.tables, dataset.samples, dataset.classes, by=study.by, seed=study.seed)
     rows = [_row(study, level, scores) for level in levels for scores in level.graphs]
@@ -65,6 +67,27 @@ def write_study(study: FewerStudy, folder: Path = RESULTS) -> None:
         columns=columns,
         context=_context(study, levels, folder / f"{name}.notes.md"),
         folder=folder,
+    )
+    if readme is not None:
+        inject(readme, name, _short(study, levels[0], rows))
+
+
+def _short(study: FewerStudy, frames: Level, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Frames alone, what README.md has room for."""
+    columns = {"method": "network", "macs_m": "MMACs", METRIC: "balanced accuracy, %"}
+    columns |= {
+        "against_first": "minus the first row's, points",
+        "against_teacher": f"minus {RECIPES[TEACHER].title}'s",
+    }
+    every = [fact for facts in study.facts.values() for fact in facts]
+    name = study.dataset.name
+    settings = every[0]["settings"]
+    return (
+        f"{table([row for row in rows if row['unit'] == FRAME], columns)}\n\n{name}: {frames.units} frames, {frames.groups} groups, "
+        f"input {settings['image_size']} px. Grouped protocol: the table's folds, out-of-fold predictions pooled. Intervals: 95 %, over "
+        f"groups (docs/gate.md). {machine()['processor']}, {machine()['cores']} cores, {max(fact['date'] for fact in every)}. Script: "
+        f"`python -m edgeneuro.benchmarks.fewer_operations {name}`; everything else: "
+        f"[docs/results/fewer_{name}.md](docs/results/fewer_{name}.md)."
     )
 
 

@@ -23,6 +23,7 @@ from edgeneuro.export.distil.teacher import open_teacher
 from edgeneuro.export.forms import FORMS, ONNXRUNTIME
 from edgeneuro.export.keep_float import KeepFloat
 from edgeneuro.export.prune.count import Count, count
+from edgeneuro.export.prune.names import under
 from edgeneuro.export.prune.run import LEARNING_RATE_SHARE
 from edgeneuro.export.prune.settings import CutSettings
 from edgeneuro.export.prune.start import pruned_start
@@ -97,7 +98,11 @@ def cut_settings(base: BaseFacts, candidate: Candidate) -> CutSettings | None:
         return None
     return CutSettings(
         target_macs=min(share, BLOCKS_ONLY),
-        strength={name: factor for name, factor in candidate.strength.items() if not _below(name, candidate.removed)},
+        strength={
+            name: factor
+            for name, factor in candidate.strength.items()
+            if not any(under(name, block) for block in candidate.removed)
+        },
         removed=candidate.removed,
     )
 
@@ -255,10 +260,6 @@ def keep_float(checkpoint: Path, candidate: Candidate, settings: SearchSettings,
 def unlabelled(data: DataSet) -> DataSet:
     """The same frames without classes, on which no accuracy can be measured."""
     return replace(data, classes=(), samples=tuple(replace(sample, target=None) for sample in data.samples))
-
-
-def _below(name: str, modules: tuple[str, ...]) -> bool:
-    return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 def _make(folder: Path) -> None:

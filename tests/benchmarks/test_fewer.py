@@ -23,7 +23,7 @@ from tests.benchmarks.frames import flat_data
 FACT = {
     "macs": 26_609_136,
     "params": 500_000,
-    "settings": {"seed": 0},
+    "settings": {"seed": 0, "image_size": 128},
     "training_seconds": 60.0,
     "validation_balanced_accuracy": 0.75,
     "best_epoch": 3,
@@ -98,7 +98,11 @@ def test_the_table_says_what_a_network_loses_against_the_first_and_against_the_t
         by="visit",
         seed=0,
     )
-    write_study(study, tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results:fewer_flat -->\n<!-- /results:fewer_flat -->\n")
+    write_study(study, tmp_path, readme=readme)
+    assert "| EfficientNet-Lite0 from ImageNet weights | 125 | 100.0 [" in readme.read_text()
+    assert "flat: 36 frames, 12 groups, input 128 px." in readme.read_text()
     rows = json.loads((tmp_path / "fewer_flat.json").read_text())["rows"]
     frames = {row["graph"]: row for row in rows if row["unit"] == "frame"}
     assert frames["stanet"]["against_first"] is None
