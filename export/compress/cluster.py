@@ -143,7 +143,8 @@ def _local(workers: int) -> Any:
         processes=True,
         host="127.0.0.1",
         security=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # of the server that it has in any case; its own port may be another cluster's
+        scheduler_kwargs={"dashboard": False},
         memory_limit=0,
         silence_logs=logging.CRITICAL,
     )
