@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -19,6 +18,7 @@ from edgeneuro.benchmarks.real_data import run_method
 from edgeneuro.data import open_data
 from edgeneuro.errors import UsageError
 from tests.benchmarks.frames import flat_data
+from tests.noise import write_noise
 
 FACT = {
     "macs": 26_609_136,
@@ -36,15 +36,7 @@ FACT = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of noise in two folds, six groups of two frames each."""
     path = tmp_path_factory.mktemp("noise")
-    rng = np.random.default_rng(0)
-    rows = ["file,label,group_id,fold"]
-    for label, level in (("dark", 60), ("bright", 110)):
-        for group in range(6):
-            for frame in range(2):
-                name = f"{label}-{group}-{frame}.png"
-                cv2.imwrite(str(path / name), np.clip(rng.normal(level, 40, (32, 32)), 0, 255).astype(np.uint8))
-                rows.append(f"{name},{label},{label}-{group},{group % 2}")
-    (path / "labels.csv").write_text("\n".join(rows) + "\n")
+    write_noise(path, side=32, groups=6, frames=2, folds=2)
     return path
 
 

@@ -1,12 +1,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
 from edgeneuro.training.settings import TrainSettings
+from tests.noise import write_noise
 
 
 @pytest.fixture(autouse=True)
@@ -21,16 +20,7 @@ def one_thread() -> Iterator[None]:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of noise, dark and bright, 5 groups each, 4 frames a group, 40 px."""
     folder = tmp_path_factory.mktemp("tiny")
-    rng = np.random.default_rng(0)
-    rows = ["file,label,group_id"]
-    for label, level in (("dark", 60), ("bright", 110)):
-        for group in range(5):
-            for frame in range(4):
-                name = f"{label}-{group}-{frame}.png"
-                pixels = np.clip(rng.normal(level, 40, (40, 40)), 0, 255).astype(np.uint8)
-                cv2.imwrite(str(folder / name), pixels)
-                rows.append(f"{name},{label},{label}-{group}")
-    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    write_noise(folder, side=40, groups=5, frames=4)
     return folder
 
 

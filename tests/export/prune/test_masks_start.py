@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,6 +22,7 @@ from edgeneuro.training.fit import train
 from edgeneuro.training.keeper import Progress
 from edgeneuro.training.run import STATE
 from edgeneuro.training.settings import TrainSettings
+from tests.noise import write_noise
 
 SIDE = 32
 TOY = ModelEntry(name="toy", title="for tests", builder="tests.export.qat_toy:build")
@@ -48,15 +48,7 @@ def toy() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     data = tmp_path_factory.mktemp("noise")
-    rng = np.random.default_rng(0)
-    rows = ["file,label,group_id"]
-    for label, level in (("dark", 60), ("bright", 110)):
-        for group in range(4):
-            for frame in range(3):
-                name = f"{label}-{group}-{frame}.png"
-                cv2.imwrite(str(data / name), np.clip(rng.normal(level, 40, (SIDE, SIDE)), 0, 255).astype(np.uint8))
-                rows.append(f"{name},{label},{label}-{group}")
-    (data / "labels.csv").write_text("\n".join(rows) + "\n")
+    write_noise(data, side=SIDE, groups=4, frames=3)
     folder = tmp_path_factory.mktemp("trained") / "run"
     settings = TrainSettings(model="toy", data=str(data), epochs=2, batch_size=8, image_size=SIDE)
     train(settings, folder, threads=1)

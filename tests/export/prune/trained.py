@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import cv2
-import numpy as np
 import pytest
 
 from edgeneuro.models import MODELS, ModelEntry
 from edgeneuro.training.fit import train
 from edgeneuro.training.settings import TrainSettings
 from tests.export.prune.toy import TOY
+from tests.noise import write_noise
 
 SIDE = 40
 
@@ -33,21 +32,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(cast(dict[str, ModelEntry], MODELS), "toy", TOY)
         data = tmp_path_factory.mktemp("noise")
-        write_noise(data)
+        write_noise(data, side=SIDE, groups=4, frames=3)
         folder = tmp_path_factory.mktemp("trained") / "run"
         settings = TrainSettings(model="toy", data=str(data), epochs=1, batch_size=8, image_size=SIDE)
         train(settings, folder, threads=1)
         yield Trained(folder, data)
-
-
-def write_noise(folder: Path) -> None:
-    """Dark and bright frames, 4 groups each, 3 frames a group."""
-    rng = np.random.default_rng(0)
-    rows = ["file,label,group_id"]
-    for label, level in (("dark", 60), ("bright", 110)):
-        for group in range(4):
-            for frame in range(3):
-                name = f"{label}-{group}-{frame}.png"
-                cv2.imwrite(str(folder / name), np.clip(rng.normal(level, 40, (SIDE, SIDE)), 0, 255).astype(np.uint8))
-                rows.append(f"{name},{label},{label}-{group}")
-    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
