@@ -78,18 +78,16 @@ def pretrained(common: Common, name: str, fold: int) -> TrainResult:
 
 
 def taught(common: Common, name: str, fold: int) -> TrainResult:
-    """The same, and the fold's own EfficientNet-Lite0 teaches it: soft targets, last feature map, attention."""
+    """The fold's own EfficientNet-Lite0 answers to cut-outs of mixed frames, and STANet learns to answer alike."""
     settings = DistilSettings(
-        **LESSON,
-        data=common.data,
-        fold=fold,
-        seed=common.seed,
-        epochs=common.epochs,
-        patience=common.patience,
-        image_size=common.image_size,
-        initial=str(common.pretrained),
+        **LESSON, **PATIENT, data=common.data, fold=fold, seed=common.seed, image_size=common.image_size
     )
     return _distil(common, name, "myositis", fold, settings)
+
+
+def patient(common: Common, name: str, fold: int) -> TrainResult:
+    """What cut-outs and as many epochs bring without a teacher."""
+    return _train(common, name, replace(_settings(common, "myositis", fold), crop=LESSON["crop"], **PATIENT))
 
 
 def compressed(share: float) -> Make:
@@ -103,11 +101,7 @@ def compressed(share: float) -> Make:
         )  # fmt: skip
         prune(common.checkpoint(STUDENT, fold), folder, cut, resume=True, threads=common.threads)
         settings = DistilSettings(
-            **LESSON,
-            data=common.data,
-            seed=common.seed,
-            epochs=common.epochs // 2,
-            patience=common.patience,
+            **LESSON, data=common.data, seed=common.seed, epochs=common.epochs, patience=common.epochs
         )
         return _distil(common, name, str(folder), fold, settings)
 
@@ -146,7 +140,8 @@ def recipe_named(name: str) -> Recipe:
 
 
 IMAGENET: Mapping[str, Any] = {"epochs": 10, "patience": 10}
-LESSON: Mapping[str, Any] = {"soft_weight": 0.7, "temperature": 4.0, "hint_weight": 1.0, "attention_weight": 1.0}
+LESSON: Mapping[str, Any] = {"soft_weight": 1.0, "temperature": 2.0, "crop": 0.35, "mixing": 1.0}
+PATIENT: Mapping[str, Any] = {"epochs": 60, "patience": 60, "learning_rate": 2e-3}
 PRUNE_EPOCHS = 8
 SMALL_MACS, STANET_MACS_128 = 12e6, 26_609_136
 SMALL_SHARE = round(SMALL_MACS / STANET_MACS_128, 3)
@@ -190,10 +185,16 @@ RECIPES: Mapping[str, Recipe] = {
             settings={"initial": "fewer_pretrain"},
         ),
         Recipe(
+            name="stanet-patient",
+            title="STANet, cut-outs and 60 epochs, no teacher",
+            make=patient,
+            settings={"crop": LESSON["crop"], **PATIENT},
+        ),
+        Recipe(
             name=STUDENT,
-            title="STANet, pretrained and taught by EfficientNet-Lite0",
+            title="STANet taught by EfficientNet-Lite0",
             make=taught,
-            settings={"initial": "fewer_pretrain", **LESSON},
+            settings={**LESSON, **PATIENT},
             engine=True,
         ),
         Recipe(

@@ -58,6 +58,16 @@ Initial = Annotated[
     str | None,
     typer.Option(metavar="WEIGHTS", help="Of a MODEL: imagenet where it has some, or a checkpoint of the same model."),
 ]
+Crop = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE", help="Show cut-outs of this share of the area or more.  [default: 1; the checkpoint's]"
+    ),
+]
+Mixing = Annotated[
+    float,
+    typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Of the frames, blended with another; not labelled then."),
+]
 Fold = Annotated[
     int | None, typer.Option(min=0, metavar="K", help="Fold that is the test part.  [default: the teacher's]")
 ]
@@ -115,6 +125,8 @@ def command(
     attention: Attention = None,
     preprocess: Preprocess = None,
     initial: Initial = None,
+    crop: Crop = None,
+    mixing: Mixing = 0.0,
     fold: Fold = None,
     epochs: Epochs = None,
     patience: Patience = None,
@@ -135,7 +147,8 @@ def command(
     """Train a small network with what a large one makes of the same frames.
 
     The student learns from the labels and from the teacher's probabilities, with --hint-weight and --attention-weight
-    also from its feature maps. Both see every frame turned and brightened alike. The result is a checkpoint like any
+    also from its feature maps. Both see every frame turned and brightened alike. On a small set --crop 0.35 --mixing 1 and
+    many epochs give far better students: the teacher's answers to such views need no labels. The result is a checkpoint like any
     other; nothing of the teacher is left in it. A teacher that has learnt from the student's validation or test groups is
     refused: teacher and student need the same fold and seed.
 
@@ -172,6 +185,8 @@ def command(
         image_size=image_size,
         learning_rate=learning_rate,
         initial=initial,
+        crop=crop,
+        mixing=mixing,
         options=dict(map(parse_option, option or ())),
     )
     with shown(quiet) as progress:

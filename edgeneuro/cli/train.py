@@ -88,6 +88,14 @@ def command(
             metavar="WEIGHTS",
         ),
     ] = None,
+    crop: Annotated[
+        float | None,
+        typer.Option(
+            "--crop",
+            help="Show cut-outs of the frames, this share of the area or more.  [default: 1, whole frames]",
+            metavar="SHARE",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of split, weights, order and augmentation.", metavar="N")] = 0,
     option: Annotated[
         list[str] | None,
@@ -148,6 +156,7 @@ def command(
         "image_size": image_size,
         "learning_rate": learning_rate,
         "initial": initial,
+        "crop": crop,
         "options": dict(map(parse_option, option)) if option else None,
     }
     checkpoint = starting_checkpoint(qat, finetune, target, given)
@@ -190,7 +199,7 @@ def starting_checkpoint(
     if target and not qat:
         raise UsageError("--target: is for --qat, which rounds as that target does")
     if qat or finetune:
-        for name in ("protocol", "fold", "image_size", "initial", "options"):
+        for name in ("protocol", "fold", "image_size", "initial", "crop", "options"):
             if given[name] is not None:
                 shown = "--" + name.removesuffix("s").replace("_", "-")
                 raise UsageError(f"{shown}: is the checkpoint's own with --qat and --finetune; leave it out")

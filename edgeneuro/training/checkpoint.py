@@ -97,6 +97,7 @@ class CheckpointConfig:
     patience: int
     batch_size: int
     learning_rate: float
+    crop: float = 1.0
     best_epoch: int
     data: str
     label_column: str | None = None

@@ -117,6 +117,8 @@ def _train(
         batch_size=settings.batch_size,
         seed=settings.seed,
         teacher=read.teacher,
+        crop=settings.crop,
+        mixing=teaching.settings.mixing if teaching else 0.0,
     )
     trainee, initial = (start.prepare(parts["training"], (out / STATE).parent), None) if start else _fresh(run, dataset)
     network = trainee.network
@@ -172,6 +174,7 @@ def _train(
         patience=settings.patience,
         batch_size=settings.batch_size,
         learning_rate=settings.top_learning_rate,
+        crop=settings.crop,
         best_epoch=keeper.best.epoch,
         data=settings.source,
         label_column=settings.label_column,

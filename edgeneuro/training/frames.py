@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import lightning
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ TaughtBatch = tuple[Tensor, Tensor, Tensor]
 
 UNLABELLED = -1
 """In the place of a class number."""
+WHOLE_FRAMES = Augmentation()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,36 +116,53 @@ class FrameBatches(Dataset[Any]):
 
     def __getitems__(self, rows: Sequence[int]) -> Batch:
         """One whole batch; the loader's collate function has nothing left to do."""
-        images = np.stack([self.preprocess.normalise(self.pixels(row)) for row in rows])
-        return torch.from_numpy(images), torch.from_numpy(self.frames.targets[list(rows)])
+        pixels, targets = zip(*map(self.frame, rows), strict=True)
+        images = np.stack([self.preprocess.normalise(frame) for frame in pixels])
+        return torch.from_numpy(images), torch.tensor(targets)
 
-    def pixels(self, row: int) -> Frame:
-        """(height, width[, 3]) uint8 of one frame."""
-        pixels: Frame = self.frames.pixels[row]
-        return pixels
+    def frame(self, row: int) -> tuple[Frame, int]:
+        """(height, width[, 3]) uint8 of one frame, and its class number."""
+        return self.frames.pixels[row], int(self.frames.targets[row])
 
 
 class AugmentedBatches(FrameBatches):
     """Training frames, augmented with a generator of its own for each (seed, epoch, frame): a batch does not depend on
     what was drawn before it, so a resumed run repeats an uninterrupted one.
 
-    epoch: the number of the current one when called.
+    epoch: the number of the current one when called. mixing: share of the frames that are blended with another one,
+    in any proportion (mixup: Zhang 2018, arXiv:1710.09412); they are UNLABELLED.
     """
 
-    def __init__(self, frames: Frames, preprocess: Preprocess, seed: int, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        frames: Frames,
+        preprocess: Preprocess,
+        seed: int,
+        epoch: Callable[[], int],
+        *,
+        augment: Augmentation = WHOLE_FRAMES,
+        mixing: float = 0.0,
+    ) -> None:
         super().__init__(frames, preprocess)
-        self.augment = Augmentation()
+        self.augment = augment
         self.seed = seed
         self.epoch = epoch
+        self.mixing = mixing
 
-    def pixels(self, row: int) -> Frame:
-        """(height, width[, 3]) uint8 of one frame as this epoch sees it."""
-        return self.augment(super().pixels(row), np.random.default_rng((self.seed, self.epoch(), row)))
+    def frame(self, row: int) -> tuple[Frame, int]:
+        """(height, width[, 3]) uint8 of one frame as this epoch sees it, and its class number."""
+        rng = np.random.default_rng((self.seed, self.epoch(), row))
+        pixels, target = super().frame(row)
+        pixels = self.augment(pixels, rng)
+        if not (self.mixing and rng.random() < self.mixing):
+            return pixels, target
+        share, other = rng.random(), self.frames.pixels[rng.integers(len(self))]
+        return cv2.addWeighted(pixels, share, self.augment(other, rng), 1.0 - share, 0.0), UNLABELLED
 
 
 class TaughtBatches(Dataset[Any]):
-    """Training frames with the teacher's view of them: the same frames, drawn from the same generator, so turned, scaled
-    and brightened alike. A patient teacher needs a consistent view: Beyer 2022, arXiv:2106.05237."""
+    """Training frames with the teacher's view of them: the same frames, drawn from the same generator, so cut out, turned,
+    brightened and mixed alike. A patient teacher needs a consistent view: Beyer 2022, arXiv:2106.05237."""
 
     def __init__(self, student: AugmentedBatches, teacher: AugmentedBatches) -> None:
         self.student = student
@@ -191,7 +210,7 @@ def _as_is(batch: Any) -> Any:
 
 class TrainingData(lightning.LightningDataModule):
     """Training frames, shuffled and augmented by (seed, epoch); validation frames in order. teacher: its view of the
-    training frames."""
+    training frames. crop: of Augmentation. mixing: of AugmentedBatches."""
 
     def __init__(
         self,
@@ -202,6 +221,8 @@ class TrainingData(lightning.LightningDataModule):
         batch_size: int,
         seed: int,
         teacher: TeacherFrames | None = None,
+        crop: float = 1.0,
+        mixing: float = 0.0,
     ) -> None:
         super().__init__()
         self.training = training
@@ -210,6 +231,8 @@ class TrainingData(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.teacher = teacher
+        self.augment = Augmentation(crop=crop)
+        self.mixing = mixing
 
     def epoch(self) -> int:
         """Of the trainer, from 0."""
@@ -224,13 +247,15 @@ class TrainingData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Every training frame once an epoch, as Batch, with a teacher as TaughtBatch."""
-        student = AugmentedBatches(self.training, self.preprocess, self.seed, self.epoch)
+        student = self._augmented(self.training, self.preprocess)
         frames: AugmentedBatches | TaughtBatches = student
         if self.teacher is not None:
-            view = AugmentedBatches(self.teacher.frames, self.teacher.preprocess, self.seed, self.epoch)
-            frames = TaughtBatches(student, view)
+            frames = TaughtBatches(student, self._augmented(self.teacher.frames, self.teacher.preprocess))
         return batches(frames, self.batch_size, EpochOrder(len(frames), self.seed, self.epoch))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Every validation frame once."""
         return batches(FrameBatches(self.validation, self.preprocess), self.batch_size)
+
+    def _augmented(self, frames: Frames, preprocess: Preprocess) -> AugmentedBatches:
+        return AugmentedBatches(frames, preprocess, self.seed, self.epoch, augment=self.augment, mixing=self.mixing)

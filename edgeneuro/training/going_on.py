@@ -19,6 +19,7 @@ def settings_of(
     learning_rate: float | None = None,
     batch_size: int | None = None,
     image_size: int | None = None,
+    crop: float | None = None,
     data: str | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
@@ -41,6 +42,7 @@ def settings_of(
         batch_size=config.batch_size if batch_size is None else batch_size,
         image_size=config.preprocess.height if image_size is None else image_size,
         learning_rate=learning_rate,
+        crop=config.crop if crop is None else crop,
         options=config.options,
     )
 

@@ -109,6 +109,7 @@ def finished_config(
         "patience": settings.patience,
         "batch_size": settings.batch_size,
         "learning_rate": settings.top_learning_rate,
+        "crop": settings.crop,
         "image_size": settings.side_px,
     }
     there = {**to_json(config), "image_size": config.preprocess.height}

@@ -19,7 +19,7 @@ class TrainSettings:
     fold: the test part. patience: epochs without a better validation macro-F1 before training stops.
     image_size: side in px, learning_rate: highest of the schedule; both the model's own where None.
     initial: "imagenet" or a checkpoint folder of the same model, whose weights the run starts from; drawn where None.
-    options: the model builder's own. Raises UsageError for values out of range.
+    crop: smallest share of a frame's area that an epoch shows of it, 1 for whole frames. options: the model builder's own. Raises UsageError for values out of range.
     """
 
     model: str
@@ -35,6 +35,7 @@ class TrainSettings:
     image_size: int | None = None
     learning_rate: float | None = None
     initial: str | None = None
+    crop: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -46,6 +47,8 @@ class TrainSettings:
                 raise UsageError(f"{name.replace('_', ' ')}: got {value}, expected {least} or more")
         if self.learning_rate is not None and not 0.0 < self.learning_rate < float("inf"):
             raise UsageError(f"learning rate: got {self.learning_rate}, expected a positive number, e.g. 1e-3")
+        if not 0.0 < self.crop <= 1.0:
+            raise UsageError(f"crop: got {self.crop}, expected more than 0, at most 1 (whole frames)")
 
     @property
     def entry(self) -> ModelEntry:

@@ -56,7 +56,9 @@ class LessonSettings:
     loss = (1 - soft_weight) task + soft_weight T^2 KL(teacher || student, both logits over T)
            + hint_weight mean over `hints` + attention_weight mean over `attention`.
     temperature: T. Sources: Hinton 2015 (arXiv:1503.02531), Romero 2015 (arXiv:1412.6550), Zagoruyko 2017
-    (arXiv:1612.03928). edgeneuro.training.lesson has each term. The task term is the mean over the labelled frames of a
+    (arXiv:1612.03928). edgeneuro.training.lesson has each term. mixing: share of the frames that are blended with another
+    one and so have no label; crops and mixing make a small set large enough to imitate a teacher on (Beyer 2022,
+    arXiv:2106.05237). The task term is the mean over the labelled frames of a
     batch, the others are means over all. Pairs whose weight is 0 are not compared. Raises UsageError for values out of
     range, and when nothing would be learnt from the teacher.
     """
@@ -67,12 +69,15 @@ class LessonSettings:
     attention_weight: float = 0.0
     hints: tuple[Pair, ...] = ()
     attention: tuple[Pair, ...] = ()
+    mixing: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.temperature < float("inf"):
             raise UsageError(f"temperature: got {self.temperature}, expected a positive number, e.g. 4")
         if not 0.0 <= self.soft_weight <= 1.0:
             raise UsageError(f"soft weight: got {self.soft_weight}, expected 0 to 1")
+        if not 0.0 <= self.mixing <= 1.0:
+            raise UsageError(f"mixing: got {self.mixing}, expected 0 to 1")
         for name, weight, pairs in (
             ("hint", self.hint_weight, self.hints),
             ("attention", self.attention_weight, self.attention),

@@ -148,6 +148,7 @@ def _lesson(settings: DistilSettings, student: Student, model: FloatModel) -> Le
         attention_weight=settings.attention_weight,
         hints=hints,
         attention=attention,
+        mixing=settings.mixing,
     )
 
 

@@ -22,6 +22,7 @@ class DistilSettings:
     What is None is the model's own, or TrainSettings', for a student with fresh weights; fold, seed and data then are the
     teacher's where it has some. For a student from a checkpoint it is the checkpoint's; then epochs are 30, learning_rate
     half of the model's own, patience never stops, seed is 0, and fold, initial and options cannot be set.
+    crop: as of edgeneuro.training.settings.TrainSettings. mixing: as of LessonSettings.
     label_column, group_column: go with `data`. image_size: side of the student's input in px.
     """
 
@@ -44,6 +45,8 @@ class DistilSettings:
     image_size: int | None = None
     learning_rate: float | None = None
     initial: str | None = None
+    crop: float | None = None
+    mixing: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

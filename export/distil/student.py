@@ -66,6 +66,7 @@ def _fresh(name: str, settings: DistilSettings, teacher: FloatModel) -> Student:
             "image_size",
             "learning_rate",
             "initial",
+            "crop",
         )
         if getattr(settings, field) is not None
     }
@@ -105,6 +106,7 @@ def _going_on(checkpoint: Path, settings: DistilSettings) -> Student:
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
         image_size=settings.image_size,
+        crop=settings.crop,
         data=settings.data,
         label_column=settings.label_column,
         group_column=settings.group_column,

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 
 from edgeneuro.training.augment import Augmentation
@@ -43,6 +45,20 @@ def test_brightness_stays_within_its_range() -> None:
     grey = np.full((40, 40), 100, np.uint8)
     levels = {int(Augmentation()(grey, np.random.default_rng(seed))[20, 20]) for seed in range(200)}
     assert 85 <= min(levels) < 90 and 110 < max(levels) <= 115
+
+
+def test_a_cut_out_shows_a_part_of_the_frame_no_smaller_than_asked_for_anywhere_in_it() -> None:
+    side = 200
+    down, right = np.indices((side, side), np.uint8)
+    cut = dataclasses.replace(STILL, crop=0.4)
+    corners = []
+    for seed in range(60):
+        x, y = (cut(plane, np.random.default_rng(seed)).astype(float) for plane in (right, down))
+        across, deep = np.ptp(x) / (side - 1), np.ptp(y) / (side - 1)
+        assert 0.39 <= across * deep <= 1.0 and 0.74 <= across / deep <= 1.35
+        corners.append((x.min(), y.min(), across * deep))
+    least, most = np.min(corners, axis=0), np.max(corners, axis=0)
+    assert least[:2].max() < 5 and most[:2].min() > 40 and least[2] < 0.5 and most[2] > 0.9
 
 
 def test_the_outside_is_filled_from_the_frame_not_with_black() -> None:

@@ -100,13 +100,15 @@ def taught(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_landmark_lands_in_the_same_relative_place_at_another_size() -> None:
+@pytest.mark.parametrize("crop", [1.0, 0.6])
+def test_a_landmark_lands_in_the_same_relative_place_at_another_size(crop: float) -> None:
     """At both sizes a disc around (0.3, 0.35) of the width and height, the centre of its pixels measured."""
 
     def centre(side: int, seed: int) -> tuple[float, float]:
         y, x = (np.indices((side, side)) + 0.5) / side
         disc = (np.hypot(x - 0.3, y - 0.35) < 0.1).astype(np.uint8) * 255
-        level = Augmentation(brightness=0.0, contrast=0.0)(disc, np.random.default_rng(seed)).astype(float)
+        augment = Augmentation(brightness=0.0, contrast=0.0, crop=crop)
+        level = augment(disc, np.random.default_rng(seed)).astype(float)
         return float((x * level).sum() / level.sum()), float((y * level).sum() / level.sum())
 
     for seed in range(12):
@@ -115,21 +117,41 @@ def test_a_landmark_lands_in_the_same_relative_place_at_another_size() -> None:
     assert np.std(places, axis=0).min() > 1 / 64  # they do move
 
 
-def test_a_batch_holds_the_same_frames_augmented_alike_for_student_and_teacher(tiny: TrainSettings) -> None:
+@pytest.mark.parametrize(("crop", "mixing"), [(1.0, 0.0), (0.5, 0.0), (0.5, 1.0)])
+def test_a_batch_holds_the_same_frames_augmented_alike_for_student_and_teacher(
+    tiny: TrainSettings, crop: float, mixing: float
+) -> None:
     part = training_part(tiny)
     student, teacher = Preprocess(height=32, width=32), RGB
     views = [
-        AugmentedBatches(read_frames(part, preprocess), preprocess, seed=3, epoch=lambda: 2)
+        AugmentedBatches(
+            read_frames(part, preprocess), preprocess, 3, lambda: 2, augment=Augmentation(crop=crop), mixing=mixing
+        )
         for preprocess in (student, teacher)
     ]
     images, targets, seen = TaughtBatches(*views).__getitems__([4, 0, 7])
     assert images.shape == (3, 1, 32, 32) and seen.shape == (3, 3, 48, 48)
-    assert targets.tolist() == [part.samples[row].target for row in (4, 0, 7)]
+    own = [part.samples[row].target for row in (4, 0, 7)]
+    assert targets.tolist() == ([UNLABELLED] * 3 if mixing else own)
     grey = seen.mean(1, keepdim=True) * 0.25 + 0.5
     small = nn.functional.interpolate(grey, size=(32, 32), mode="area")
     for one, two in zip(images.flatten(1), small.flatten(1), strict=True):
         assert torch.corrcoef(torch.stack([one, two]))[0, 1] > 0.7
         assert torch.corrcoef(torch.stack([one, two.roll(37)]))[0, 1] < 0.3
+
+
+def test_a_mixed_frame_lies_between_two_frames_of_the_set() -> None:
+    levels = np.array([0, 40, 200], np.uint8)
+    flat = Frames(pixels=np.full((3, 8, 8), levels[:, None, None]), targets=np.arange(3), groups=("a", "b", "c"))
+    still = Augmentation(brightness=0.0)
+    drawn = [
+        AugmentedBatches(flat, Preprocess(height=8, width=8), seed, lambda: 0, augment=still, mixing=0.5).frame(1)
+        for seed in range(80)
+    ]
+    kept = [int(pixels[0, 0]) for pixels, target in drawn if target == 1]
+    mixed = [int(pixels[0, 0]) for pixels, target in drawn if target == UNLABELLED]
+    assert len(kept) + len(mixed) == 80 and 25 <= len(kept) <= 55 and set(kept) == {40}
+    assert min(mixed) < 15 and max(mixed) > 150 and all(pixels.std() == 0 for pixels, _ in drawn)
 
 
 def test_a_student_taught_by_soft_targets_alone_learns_also_from_frames_without_label(
