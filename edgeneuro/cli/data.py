@@ -50,7 +50,10 @@ def list_sets(json: Json = False) -> None:
 
 @app.command()
 def describe(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="A folder, a registered name, or phantom[:SEED].")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="A folder, a registered name, or phantom[:SEED] or phantom-lesions[:SEED]."),
+    ],
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     json: Json = False,
@@ -81,9 +84,9 @@ def describe(
 
 @app.command()
 def make(
-    kind: Annotated[str, typer.Argument(metavar="phantom", help="What to simulate.")],
+    kind: Annotated[str, typer.Argument(metavar="NAME", help="What to simulate: phantom or phantom-lesions.")],
     folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write.")],
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Other seeds give other subjects.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Other seeds give other subjects or lesions.")] = 0,
     force: Force = False,
 ) -> None:
     """Write a simulated data set as a folder.
@@ -93,17 +96,17 @@ def make(
     \b
     edgeneuro data make phantom --out phantom/ --seed 7
     """
-    from edgeneuro.data.phantom import phantom_dataset
+    from edgeneuro.data.simulated import SIMULATED, open_simulated
     from edgeneuro.data.writing import write_folder
     from edgeneuro.errors import UsageError
 
-    if kind != "phantom":
-        raise UsageError(f"{kind!r}: cannot be made, expected phantom")
-    dataset = phantom_dataset(seed)
+    if kind not in SIMULATED:
+        raise UsageError(f"{kind!r}: cannot be made, expected {' or '.join(SIMULATED)}")
+    dataset = open_simulated(f"{kind}:{seed}")
     with _progress("simulating", len(dataset)) as advance:
         write_folder(dataset, folder, force=force, on_frame=advance)
     groups = len({sample.group for sample in dataset.samples})
-    out().print(f"{folder}: {len(dataset)} frames of {groups} simulated subjects", soft_wrap=True)
+    out().print(f"{folder}: {len(dataset)} frames in {groups} groups, simulated", soft_wrap=True)
 
 
 @contextmanager

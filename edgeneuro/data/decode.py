@@ -19,9 +19,18 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 _PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
 _TIFF = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 _DAMAGED = "copy it again from where it was recorded"
+_NO_FRAME_HEADER = (0xC4, 0xC8, 0xCC)
+"""JPEG markers between C0 and CF that are tables or reserved; the others start a frame (ITU-T T.81, table B.1)."""
+_PHOTOMETRIC = 262
+_ODD_COLOURS = {5: "CMYK", 8: "L*a*b*", 9: "L*a*b*", 10: "L*a*b*"}
+"""Values of that TIFF tag that are neither grey nor RGB nor a code for them (TIFF 6.0, section 8)."""
 
-# Whatever OpenCV would print about a broken file is said in the FrameError.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+_AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+"""Grey or colour without alpha, in the depth of the file, turned as its orientation says (IMREAD_UNCHANGED would not)."""
+
+# Whatever OpenCV would print about a broken file is said in the FrameError: level 0 is silent. The function moved in 5.0.
+_set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+_set_log_level(0)
 
 
 def is_frame_file(path: PurePath) -> bool:
@@ -46,8 +55,9 @@ def decode_frame(data: bytes, name: str) -> Frame:
     """The frame in `data`, the content of a file called `name` (its suffix says which kind to expect).
 
     Returns (height, width) grey or (height, width, 3) RGB, uint8 or uint16 as stored; from .npy and TIFF also
-    float, whose range `Preprocess` checks. Transparency is dropped. Raises FrameError for an unsupported suffix,
-    for a file that is empty, truncated, damaged where its format lets one see it, or of several pages.
+    float, whose range `Preprocess` checks. The right way up: EXIF and TIFF orientation are applied. Transparency is
+    dropped. Raises FrameError for an unsupported suffix, for a file that is empty, truncated, damaged where its format
+    lets one see it, of several pages, or in CMYK or L*a*b* colours.
     """
     suffix = PurePath(name).suffix.lower()
     if suffix not in SUFFIXES:
@@ -80,13 +90,13 @@ def _decode_image(data: bytes, name: str) -> Frame:
             f"{name}: is not a PNG, JPEG, BMP or TIFF file (it starts with {data[:4].hex(' ')}); {_DAMAGED} or convert it"
         )
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
     except cv2.error as error:
         raise FrameError(f"{name}: cannot be decoded ({error.err}); {_DAMAGED}") from error
     if pixels is None:
         raise FrameError(f"{name}: cannot be decoded, it is damaged or of a rare kind; {_DAMAGED} or save it as PNG")
     if pixels.ndim == 3:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     frame: Frame = pixels
     return frame
 
@@ -108,9 +118,27 @@ def _check_png(data: bytes, name: str) -> None:
 
 
 def _check_jpeg(data: bytes, name: str) -> None:
-    """An end-of-image marker must follow the last start of scan; one before it belongs to a thumbnail."""
+    """An end-of-image marker must follow the last start of scan; one before it belongs to a thumbnail. Four components
+    are CMYK or YCCK."""
     if data.rfind(b"\xff\xd9") < max(data.rfind(b"\xff\xda"), 0):
         raise _truncated(data, name)
+    if _jpeg_components(data) == 4:
+        raise _odd_colours("CMYK", name)
+
+
+def _jpeg_components(data: bytes) -> int | None:
+    """Of the first frame header, which names them after length, precision, height and width (ITU-T T.81, B.2.2); None
+    where the segments lead to no header."""
+    at = 2
+    while at + 10 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_HEADER:
+            return data[at + 9]
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
 
 
 def _check_bmp(data: bytes, name: str) -> None:
@@ -120,24 +148,42 @@ def _check_bmp(data: bytes, name: str) -> None:
 
 
 def _check_tiff(data: bytes, name: str) -> None:
-    """Follow the chain of directories, one a page; BigTIFF has wider numbers."""
+    """Follow the chain of directories, one a page, and look at their colours; BigTIFF has wider numbers."""
     order, big = _TIFF[data[:4]]
     count_kind, entry_bytes, offset_kind = ("Q", 20, "Q") if big else ("H", 12, "I")
     visited: set[int] = set()
+    colours: set[int] = set()
     try:
         (at,) = struct.unpack_from(order + offset_kind, data, 8 if big else 4)
         while at and at not in visited:
             visited.add(at)
             (entries,) = struct.unpack_from(order + count_kind, data, at)
-            (at,) = struct.unpack_from(
-                order + offset_kind, data, at + struct.calcsize(order + count_kind) + entries * entry_bytes
-            )
-    except struct.error as error:
+            first = at + struct.calcsize(order + count_kind)
+            end = first + entries * entry_bytes
+            (at,) = struct.unpack_from(order + offset_kind, data, end)
+            colours |= {_tag_value(data, entry, order, big) for entry in range(first, end, entry_bytes)}
+    except (struct.error, OverflowError) as error:
         raise _truncated(data, name) from error
     if len(visited) != 1:
         raise FrameError(
             f"{name}: holds {len(visited)} pages, expected one frame a file; save each page as its own file (tiffsplit)"
         )
+    odd = colours & _ODD_COLOURS.keys()
+    if odd:
+        raise _odd_colours(_ODD_COLOURS[min(odd)], name)
+
+
+def _tag_value(data: bytes, entry: int, order: str, big: bool) -> int:
+    """Of the directory entry that says how pixels stand for colour, a 16-bit number; -1 of any other entry."""
+    (tag,) = struct.unpack_from(order + "H", data, entry)
+    return struct.unpack_from(order + "H", data, entry + (12 if big else 8))[0] if tag == _PHOTOMETRIC else -1
+
+
+def _odd_colours(kind: str, name: str) -> FrameError:
+    return FrameError(
+        f"{name}: has {kind} colours, whose RGB depends on a colour profile, expected RGB or grey; open it in an image "
+        "editor and save it as RGB (sRGB)"
+    )
 
 
 def _truncated(data: bytes, name: str) -> FrameError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgeneuro.data.folder import DATA_VARIABLE
 from edgeneuro.data.registered import DESCRIPTION, NOT_IMAGES, REGISTERED, read_description
 from edgeneuro.data.sample import DataSet
+from edgeneuro.data.simulated import LICENCE, SIMULATED
 from edgeneuro.errors import DataError, FrameError
 from edgeneuro.spec import Item
 
@@ -101,9 +102,9 @@ class Known:
 
 
 def known_sets() -> tuple[Known, ...]:
-    """The phantom, the registered sets, and described folders in $EDGENEURO_DATA. Schema: data-list.schema.json."""
+    """What the package makes, the registered sets, and described folders in $EDGENEURO_DATA. Schema: data-list.schema.json."""
     root = Path(os.environ.get(DATA_VARIABLE) or ".")
-    known = [Known(name="phantom", licence="Apache-2.0", found="")]
+    known = [Known(name=name, licence=LICENCE, found="") for name in SIMULATED]
     for name, description in REGISTERED.items():
         found = next((path for path in (Path(name), root / name) if path.is_dir()), None)
         known.append(Known(name=name, licence=description.licence, found=None if found is None else str(found)))

@@ -14,6 +14,7 @@ from edgeneuro.data.decode import SUFFIXES, is_frame_file, read_frame
 from edgeneuro.data.masks import TWO_CLASSES, read_mask
 from edgeneuro.data.registered import DESCRIPTION, NOT_IMAGES, REGISTERED, Description, read_description
 from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.data.simulated import SIMULATED, is_simulated, open_simulated
 from edgeneuro.data.tables import table_samples, walk
 from edgeneuro.errors import DataError
 from edgeneuro.spec import Array, Frame, Item
@@ -30,13 +31,14 @@ _log = logging.getLogger(__name__)
 def open_data(spec: str, *, label_column: str | None = None, group_column: str | None = None) -> DataSet:
     """A data set by what a user calls it; frames are read when asked for.
 
-    spec: "phantom" or "phantom:SEED", a folder, or a registered name, looked for in $EDGENEURO_DATA.
+    spec: a set this package makes, "phantom" or "phantom-lesions", or one of another seed, "phantom:SEED"; a folder; or a
+    registered name, looked for in $EDGENEURO_DATA.
     label_column, group_column: of the folder's table, in place of those described or registered.
     A folder with neither a table nor two class-named subfolders is unlabelled: `classes` is empty, targets are None.
     Raises DataError.
     """
-    if spec == "phantom" or spec.startswith("phantom:"):
-        return _open_phantom(spec)
+    if is_simulated(spec):
+        return open_simulated(spec)
     return open_folder(find_folder(spec), label_column=label_column, group_column=group_column)
 
 
@@ -51,9 +53,8 @@ def find_folder(spec: str) -> Path:
     if root and spec and (Path(root) / spec).is_dir():
         return Path(root) / spec
     hint = f"not in {root} either" if root else f"set {DATA_VARIABLE} to the folder that holds registered sets"
-    raise DataError(
-        f"{spec!r}: no such folder ({hint}); expected a folder, phantom[:SEED] or one of {', '.join(REGISTERED)}"
-    )
+    made = ", ".join(f"{name}[:SEED]" for name in SIMULATED)
+    raise DataError(f"{spec!r}: no such folder ({hint}); expected a folder, {made} or one of {', '.join(REGISTERED)}")
 
 
 def open_folder(folder: Path, *, label_column: str | None = None, group_column: str | None = None) -> DataSet:
@@ -191,12 +192,3 @@ def _pairs(folder: Path, files: list[Path]) -> dict[str, str]:
             "name each mask like its frame, or list them in labels.csv"
         )
     return {file.as_posix(): by_stem[file.relative_to(IMAGES).with_suffix("")].as_posix() for file in frames}
-
-
-def _open_phantom(spec: str) -> DataSet:
-    from edgeneuro.data.phantom import phantom_dataset
-
-    seed = spec.removeprefix("phantom").removeprefix(":") or "0"
-    if not seed.isdecimal():
-        raise DataError(f"{spec}: has seed {seed!r}, expected a whole number from 0, as in phantom:7")
-    return phantom_dataset(int(seed))

@@ -143,7 +143,7 @@ def own_folds(dataset: DataSet, units: Counts, rng: np.random.Generator) -> dict
     if groups[smallest] < 3:
         raise DataError(
             f"{dataset.name}: class {dataset.classes[smallest]!r} has {groups[smallest]} group(s), expected at least 3 "
-            "(one each for training, validation and test); record more, or leave the class out"
+            "(one each for training, validation and test); record more, merge it with another class, or leave it out"
         )
     loads = np.zeros((min(FOLDS, int(groups[smallest])), len(dataset.classes)), np.int64)
     names = [list(units)[i] for i in rng.permutation(len(units))]

@@ -14,6 +14,7 @@ from edgeneuro.data.phantom_anatomy import draw_anatomy
 from edgeneuro.data.phantom_subject import CLASSES, Subject, draw_subject
 from edgeneuro.data.phantom_ultrasound import scan
 from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.data.simulated import LICENCE
 from edgeneuro.errors import DataError
 from edgeneuro.spec import Frame
 
@@ -47,7 +48,7 @@ def phantom_dataset(seed: int = 0, *, subjects_per_class: int = 24, frames_per_s
         reader=read_phantom,
         subgroups={"probe": ()},
         simulated=True,
-        licence="Apache-2.0",
+        licence=LICENCE,
     )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from edgeneuro.cli.main import main
+from edgeneuro.data import open_data
+from edgeneuro.data.phantom_lesions import lesions_dataset
 from tests.conftest import RealData
 from tests.data.folders import write_frames, write_table
 
@@ -24,7 +27,8 @@ def check(text: str, schema: str) -> object:
 def test_list_prints_one_json_document_of_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list", "--json"]) == 0
     sets = check(capsys.readouterr().out, "data-list.schema.json")
-    assert isinstance(sets, list) and sets[0] == {"name": "phantom", "licence": "Apache-2.0", "found": ""}
+    assert isinstance(sets, list)
+    assert sets[:2] == [{"name": name, "licence": "Apache-2.0", "found": ""} for name in ("phantom", "phantom-lesions")]
 
 
 def test_list_says_what_to_set_when_sets_are_missing(
@@ -66,7 +70,17 @@ def test_a_missing_folder_ends_with_1_and_one_line(capsys: pytest.CaptureFixture
 
 def test_make_refuses_what_it_cannot_simulate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "make", "lesions", "--out", str(tmp_path / "x")]) == 2
-    assert "'lesions': cannot be made, expected phantom" in capsys.readouterr().err
+    assert "'lesions': cannot be made, expected phantom or phantom-lesions" in capsys.readouterr().err
+
+
+def test_make_writes_what_it_simulates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = partial(lesions_dataset, lesions_per_class=1, images_per_lesion=1)
+    monkeypatch.setattr("edgeneuro.data.phantom_lesions.lesions_dataset", few)
+    assert main(["data", "make", "phantom-lesions", "--out", str(tmp_path / "x"), "--seed", "3"]) == 0
+    assert "x: 7 frames in 7 groups, simulated" in capsys.readouterr().out
+    assert open_data(str(tmp_path / "x")).name == "phantom-lesions:3"
 
 
 def test_make_keeps_an_existing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -238,11 +238,19 @@ def test_a_set_that_is_no_images_is_refused_by_name(tmp_path: Path) -> None:
         open_data(str(tmp_path / "rat_neuron_swc"))
 
 
-def test_the_phantom_takes_a_seed_and_refuses_anything_else() -> None:
-    assert open_data("phantom").simulated
-    assert open_data("phantom:7").samples[0].group != open_data("phantom").samples[0].group
-    with pytest.raises(DataError, match="has seed 'x', expected a whole number from 0"):
-        open_data("phantom:x")
+@pytest.mark.parametrize("name", ["phantom", "phantom-lesions"])
+def test_a_phantom_takes_a_seed_and_refuses_anything_else(name: str) -> None:
+    assert open_data(name).simulated and open_data(name).name == name
+    assert open_data(f"{name}:7").samples[0].group != open_data(name).samples[0].group
+    with pytest.raises(DataError, match=f"has seed 'x', expected a whole number from 0, as in {name}:7"):
+        open_data(f"{name}:x")
+
+
+def test_a_name_that_only_begins_like_a_phantom_is_looked_for_as_a_folder() -> None:
+    with pytest.raises(
+        DataError, match=r"'phantom-lesion': no such folder .*phantom\[:SEED\], phantom-lesions\[:SEED\]"
+    ):
+        open_data("phantom-lesion")
 
 
 @pytest.mark.parametrize(

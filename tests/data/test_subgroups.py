@@ -18,6 +18,7 @@ from tests.conftest import RealData
 from tests.data.folders import write_frames, write_table
 
 AGES = (20.0, 40.0, 60.0, 80.0)
+SITES = "abdomen acral back chest ear face foot genital hand lower_extremity neck scalp trunk upper_extremity"
 
 
 def samples(cells: list[str], column: str = "age") -> list[Sample]:
@@ -100,6 +101,7 @@ def test_the_phantom_declares_its_probes_and_so_does_its_copy_on_disk(tmp_path: 
                 "sex": ["female", "male", UNKNOWN],
                 "age": ["<20", "20-39", "40-59", "60-79", "80+", UNKNOWN],
                 "dx_type": ["confocal", "consensus", "follow_up", "histo"],
+                "localization": [*(site.replace("_", " ") for site in SITES.split()), UNKNOWN],
             },
         ),
         ("us_breast_busi", {}),

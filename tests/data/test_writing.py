@@ -87,7 +87,7 @@ def test_known_sets_say_where_they_were_found(tmp_path: Path, monkeypatch: pytes
     write_table(tmp_path / "sets" / "mine", ["file,label,group_id"])
     write_table(tmp_path / "sets" / "rat_neuron_swc", ["file,class12,group_id"])
     found = {known.name: known.found for known in known_sets()}
-    assert found["phantom"] == ""
+    assert found["phantom"] == found["phantom-lesions"] == ""
     assert found["us_lung_pocus"] == str(tmp_path / "sets" / "us_lung_pocus")
     assert found["skin_ham10000"] is None
     assert found["mine"] == str(tmp_path / "sets" / "mine")
