@@ -15,7 +15,7 @@ from edgeneuro.benchmarks.classical import SVM_GRID, fit_grouped, hog_lbp, score
 from edgeneuro.benchmarks.lite0 import PROBE_GRID, lite0_features, lite0_macs, probe
 from edgeneuro.benchmarks.out_of_fold import Fold, frame_id
 from edgeneuro.data.sample import DataSet, Sample
-from edgeneuro.data.split import Split
+from edgeneuro.data.split import Part, Split
 from edgeneuro.files import write_bytes
 
 
@@ -25,8 +25,8 @@ def hog_lbp_svm(dataset: DataSet, split: Split, cache: Path, seed: int) -> Fold:
     def features(samples: Sequence[Sample]) -> NDArray[np.float32]:
         return np.stack([hog_lbp(dataset.read(sample)) for sample in samples])
 
-    table = _cached(cache / "hog-lbp.npy", features, dataset.samples)
-    return _fold(
+    table = cached(cache / "hog-lbp.npy", features, dataset.samples)
+    return fitted_fold(
         "hog-lbp-svm", dataset, split, table, svm(), SVM_GRID, seed,
         lambda fitted, rows: scores_as_probabilities(fitted.decision_function(rows)),
     )  # fmt: skip
@@ -38,15 +38,15 @@ def lite0_probe(dataset: DataSet, split: Split, cache: Path, seed: int) -> Fold:
     def features(samples: Sequence[Sample]) -> NDArray[np.float32]:
         return lite0_features(dataset, samples)
 
-    table = _cached(cache / "lite0.npy", features, dataset.samples)
-    fold = _fold(
+    table = cached(cache / "lite0.npy", features, dataset.samples)
+    fold = fitted_fold(
         "lite0-probe", dataset, split, table, probe(), PROBE_GRID, seed,
         lambda fitted, rows: fitted.predict_proba(rows),
     )  # fmt: skip
     return replace(fold, facts={**fold.facts, "macs": lite0_macs()})
 
 
-def _cached(
+def cached(
     path: Path, compute: Callable[[Sequence[Sample]], NDArray[np.float32]], samples: Sequence[Sample]
 ) -> NDArray[np.float32]:
     """Features of all frames, from `path` or computed and kept there; the name of the folder tells the data."""
@@ -60,7 +60,7 @@ def _cached(
     return table
 
 
-def _fold(
+def fitted_fold(
     name: str,
     dataset: DataSet,
     split: Split,
@@ -69,16 +69,21 @@ def _fold(
     grid: Mapping[str, Sequence[float]],
     seed: int,
     probabilities: Callable[[Any, NDArray[np.float32]], NDArray[np.float64]],
+    learn: Sequence[Part] = ("training", "validation"),
 ) -> Fold:
-    """Train on all that is not the test part (there is nothing to stop early), predict the test part."""
+    """Train on the parts `learn`, both where there is nothing to stop early, and predict the test part.
+
+    table: (frame, feature), rows as dataset.samples. grid: of settings, chosen on groups of what is learnt from.
+    """
     test = split.part(dataset.samples, "test")
-    held_out = {frame_id(sample) for sample in test}
-    is_test = np.array([frame_id(sample) in held_out for sample in dataset.samples])
-    rest = [sample for sample in dataset.samples if frame_id(sample) not in held_out]
+    row = {frame_id(sample): number for number, sample in enumerate(dataset.samples)}
+    known = {frame_id(sample) for part in learn for sample in split.part(dataset.samples, part)}
+    rest = [sample for sample in dataset.samples if frame_id(sample) in known]
     targets = np.array([sample.target for sample in rest], np.int64)
-    fitted = fit_grouped(classifier, grid, table[~is_test], targets, [sample.group for sample in rest], seed)
+    seen, unseen = (table[[row[frame_id(sample)] for sample in samples]] for samples in (rest, test))
+    fitted = fit_grouped(classifier, grid, seen, targets, [sample.group for sample in rest], seed)
     return Fold(
         ids=tuple(frame_id(sample) for sample in test),
-        tables={name: probabilities(fitted, table[is_test])},
+        tables={name: probabilities(fitted, unseen)},
         facts={"chosen": fitted.best_params_, "inner_balanced_accuracy": float(fitted.best_score_)},
     )

@@ -14,14 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeneuro.benchmarks.accuracy import predict
 from edgeneuro.benchmarks.fewer_recipes import RECIPES, Common, Recipe, recipe_named
 from edgeneuro.benchmarks.fewer_tables import FewerStudy, write_study
-from edgeneuro.benchmarks.out_of_fold import Fold, frame_id, pool, read_fold
-from edgeneuro.benchmarks.predictors import open_predictor
+from edgeneuro.benchmarks.out_of_fold import Fold, pool, read_fold
 from edgeneuro.benchmarks.real_data import Method, run_method
 from edgeneuro.benchmarks.results import RESULTS
 from edgeneuro.benchmarks.scoring import Probabilities
+from edgeneuro.benchmarks.trained_fold import trained_fold
 from edgeneuro.data import DataSet, open_data
 from edgeneuro.data.split import Split
 from edgeneuro.errors import DataError
@@ -36,42 +35,11 @@ def method_of(recipe: Recipe, common: Common) -> Method:
 
     def run(dataset: DataSet, split: Split, _: Path) -> Fold:
         trained = recipe.make(common, recipe.name, split.fold)
-        test = split.part(dataset.samples, "test")
-        tables, facts = _predictions(recipe, common, split.fold, dataset, test)
-        return Fold(
-            ids=tuple(frame_id(sample) for sample in test),
-            tables=tables,
-            facts={
-                **facts,
-                "best_epoch": trained.config.best_epoch,
-                "epochs_run": len(trained.metrics["history"]),
-                "training_seconds": round(trained.metrics["wall_s"], 1),
-                "validation_macro_f1": trained.metrics["validation"]["macro_f1"],
-                "validation_balanced_accuracy": trained.metrics["validation"]["balanced_accuracy"],
-                "hardware": trained.metrics["hardware"],
-            },
+        return trained_fold(
+            trained, recipe.name, dataset, split, engine=recipe.engine, threads=common.threads, seed=common.seed
         )
 
     return Method(name=recipe.name, run=run, settings={**common.document(), **recipe.settings})
-
-
-def _predictions(
-    recipe: Recipe, common: Common, fold: int, dataset: DataSet, test: Sequence[Any]
-) -> tuple[dict[str, Probabilities], dict[str, Any]]:
-    """Of the float network, and of its INT8 engine where the recipe has one; operations and bytes."""
-    from edgeneuro.export.build import BuildSettings, build_engine
-
-    checkpoint = common.checkpoint(recipe.name, fold)
-    engine = checkpoint.with_suffix(".edge")
-    settings = BuildSettings(precision="int8" if recipe.engine else "fp32", threads=common.threads, seed=common.seed)
-    manifest = build_engine(str(checkpoint), engine, settings=settings, force=True)
-    with open_predictor(engine, threads=common.threads) as predictor:
-        tables, _ = predict(predictor, dataset, test)
-    kept = tables if recipe.engine else {"fp32": tables["fp32"]}
-    return (
-        {recipe.name if name == "fp32" else f"{recipe.name}-{name}": table for name, table in kept.items()},
-        {"macs": manifest.compute.macs, "params": manifest.compute.params, "notes": list(manifest.notes)},
-    )
 
 
 def main(

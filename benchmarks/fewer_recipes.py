@@ -16,7 +16,7 @@ from edgeneuro.training.fit import TrainResult, train
 from edgeneuro.training.settings import TrainSettings
 
 TEACHER = "lite0"
-STUDENT = "stanet-taught"
+STUDENT = "stanet-taught-long"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +77,19 @@ def pretrained(common: Common, name: str, fold: int) -> TrainResult:
     return _train(common, name, replace(_settings(common, "myositis", fold), initial=str(common.pretrained)))
 
 
-def taught(common: Common, name: str, fold: int) -> TrainResult:
+def taught(**lesson: Any) -> Make:
     """The fold's own EfficientNet-Lite0 answers to cut-outs of mixed frames, and STANet learns to answer alike."""
-    settings = DistilSettings(
-        **LESSON, **PATIENT, data=common.data, fold=fold, seed=common.seed, image_size=common.image_size
-    )
-    return _distil(common, name, "myositis", fold, settings)
+
+    def make(common: Common, name: str, fold: int) -> TrainResult:
+        settings = DistilSettings(**lesson, data=common.data, fold=fold, seed=common.seed, image_size=common.image_size)
+        return _distil(common, name, "myositis", fold, settings)
+
+    return make
 
 
 def patient(common: Common, name: str, fold: int) -> TrainResult:
     """What cut-outs and as many epochs bring without a teacher."""
-    return _train(common, name, replace(_settings(common, "myositis", fold), crop=LESSON["crop"], **PATIENT))
+    return _train(common, name, replace(_settings(common, "myositis", fold), crop=LESSON["crop"], **LONG))
 
 
 def compressed(share: float) -> Make:
@@ -101,7 +103,7 @@ def compressed(share: float) -> Make:
         )  # fmt: skip
         prune(common.checkpoint(STUDENT, fold), folder, cut, resume=True, threads=common.threads)
         settings = DistilSettings(
-            **LESSON, data=common.data, seed=common.seed, epochs=common.epochs, patience=common.epochs
+            **LESSON, **HINTS, data=common.data, seed=common.seed, epochs=SMALL_EPOCHS, keep="last"
         )
         return _distil(common, name, str(folder), fold, settings)
 
@@ -141,8 +143,12 @@ def recipe_named(name: str) -> Recipe:
 
 IMAGENET: Mapping[str, Any] = {"epochs": 10, "patience": 10}
 LESSON: Mapping[str, Any] = {"soft_weight": 1.0, "temperature": 2.0, "crop": 0.35, "mixing": 1.0}
-PATIENT: Mapping[str, Any] = {"epochs": 60, "patience": 60, "learning_rate": 2e-3}
+HINTS: Mapping[str, Any] = {"hint_weight": 2.0}
+FIRST: Mapping[str, Any] = {"epochs": 60, "patience": 60, "learning_rate": 2e-3}
+LONG: Mapping[str, Any] = {"epochs": 150, "patience": 150, "learning_rate": 2e-3, "keep": "last"}
+SMALL_EPOCHS = 60
 PRUNE_EPOCHS = 8
+SMALL: Mapping[str, Any] = {"prune_epochs": PRUNE_EPOCHS, **LESSON, **HINTS, "epochs": SMALL_EPOCHS, "keep": "last"}
 SMALL_MACS, STANET_MACS_128 = 12e6, 26_609_136
 SMALL_SHARE = round(SMALL_MACS / STANET_MACS_128, 3)
 SMALLEST_SHARE = 0.147
@@ -186,29 +192,36 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             name="stanet-patient",
-            title="STANet, cut-outs and 60 epochs, no teacher",
+            title="STANet, cut-outs and 150 epochs, no teacher",
             make=patient,
-            settings={"crop": LESSON["crop"], **PATIENT},
+            settings={"crop": LESSON["crop"], **LONG},
+        ),
+        Recipe(
+            name="stanet-taught",
+            title="STANet taught by EfficientNet-Lite0, first recipe: 60 epochs, the best on validation",
+            make=taught(**LESSON, **FIRST),
+            settings={**LESSON, **FIRST},
+            engine=True,
         ),
         Recipe(
             name=STUDENT,
-            title="STANet taught by EfficientNet-Lite0",
-            make=taught,
-            settings={**LESSON, **PATIENT},
+            title="STANet taught by EfficientNet-Lite0: 150 epochs, hints, the last",
+            make=taught(**LESSON, **HINTS, **LONG),
+            settings={**LESSON, **HINTS, **LONG},
             engine=True,
         ),
         Recipe(
             name="stanet-small",
             title="the same, pruned to 12 MMACs",
             make=compressed(SMALL_SHARE),
-            settings={"share": SMALL_SHARE, "prune_epochs": PRUNE_EPOCHS, **LESSON},
+            settings={"share": SMALL_SHARE, **SMALL},
             engine=True,
         ),
         Recipe(
             name="stanet-smallest",
             title="the same, pruned to 3.9 MMACs",
             make=compressed(SMALLEST_SHARE),
-            settings={"share": SMALLEST_SHARE, "prune_epochs": PRUNE_EPOCHS, **LESSON},
+            settings={"share": SMALLEST_SHARE, **SMALL},
             engine=True,
         ),
     )

@@ -24,6 +24,10 @@ Task = Literal["classification", "segmentation", "tensors"]
 """What the first output is: (batch, class) logits, of which one class is right; (batch, class or 1, height, width) logits
 of every pixel; or anything, given back as it is."""
 
+CLASS_MAPS = "class_maps"
+"""Name of a classifier's further output, (batch, class, height, width) float32: class activation maps, what each place gives to
+each logit. Not rectified; the logit is the mean of its map, plus a bias of its class. Zhou et al. 2016, arXiv:1512.04150."""
+
 PRIMARY_METRICS: Mapping[Task, str] = {
     "classification": "balanced_accuracy",
     "segmentation": "dice",

@@ -1,21 +1,27 @@
-"""A torch network to float ONNX: dynamo exporter, opset 20, IR 10, dynamic batch, weights inside."""
+"""A torch network to float ONNX: dynamo exporter, opset 20, IR 10, dynamic batch, weights inside.
+
+A network that explains itself gets a second output, its class activation maps: an intermediate result of the logits, so
+nothing more is computed and no weight is there twice.
+"""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from torch import Tensor, nn
 
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export.compute import compute_of, parameters
 from edgeneuro.export.onnx_file import IR_VERSION, OPSET
 from edgeneuro.export.rewrite import use_global_average_pool
-from edgeneuro.manifest import Compute
+from edgeneuro.manifest import CLASS_MAPS, Compute
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.spec import Float32
 
@@ -23,27 +29,63 @@ INPUT = "image"
 OUTPUT = "logits"
 
 RELATIVE_TOLERANCE = 1e-4
-"""Of the largest logit. Folding batch normalisation and summing in another order moves float32 results by about
-1e-6 for each layer; a wrong layer moves them by far more."""
+"""Of the largest value of an output. Folding batch normalisation and summing in another order moves float32 results by
+about 1e-6 for each layer; a wrong layer moves them by far more."""
 
 
-def export_onnx(network: torch.nn.Module, *, channels: int, height: int, width: int) -> tuple[onnx.ModelProto, Compute]:
+def explains(network: nn.Module) -> bool:
+    """Whether the network has `class_maps`, (batch, channel, height, width) -> (batch, class, height, width), of which the
+    means plus its `bias`, (class,), are its logits."""
+    return hasattr(network, "class_maps")
+
+
+class WithMaps(nn.Module):
+    """A network that explains itself as it is exported: its logits (batch, class), and the class maps they are means of."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network: Any = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, channel, height, width) -> in the order of `output_names`."""
+        maps: Tensor = self.network.class_maps(image)
+        return maps.mean((2, 3)) + self.network.bias, maps
+
+
+def as_exported(network: nn.Module) -> nn.Module:
+    """What gives the outputs of the exported graph: a tensor, or several in the order of `output_names`."""
+    return WithMaps(network) if explains(network) else network
+
+
+def output_names(network: nn.Module) -> tuple[str, ...]:
+    """Of the exported graph of `network`, logits first."""
+    return (OUTPUT, CLASS_MAPS) if explains(network) else (OUTPUT,)
+
+
+def named_outputs(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """What PyTorch gives for images (batch, channel, height, width), under the names of the exported graph."""
+    given = as_exported(network)(images)
+    return dict(zip(output_names(network), given if isinstance(given, tuple) else (given,), strict=True))
+
+
+def export_onnx(network: nn.Module, *, channels: int, height: int, width: int) -> tuple[onnx.ModelProto, Compute]:
     """The float graph and its cost.
 
-    network: maps (batch, channel, height, width) float32 to (batch, class); put into eval mode here. Parameters are
-    counted before batch normalisation is folded into the convolutions. The graph that comes back is folded, its
-    spatial means are GlobalAveragePool. Raises ModelFileError when the exporter leaves another opset or a dead end.
+    network: maps (batch, channel, height, width) float32 to (batch, class); put into eval mode here. One that
+    explains itself gives its class maps as well. Parameters are counted before batch normalisation is folded into the convolutions. The
+    graph that comes back is folded, its spatial means are GlobalAveragePool. Raises ModelFileError when the exporter
+    leaves another opset or a dead end.
     """
     network.eval()
     example = torch.zeros(2, channels, height, width)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            network,
+            as_exported(network).eval(),
             (example,),
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=list(output_names(network)),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             optimize=False,
             verbose=False,
@@ -54,29 +96,41 @@ def export_onnx(network: torch.nn.Module, *, channels: int, height: int, width: 
         program.optimize()
     folded: onnx.ModelProto = program.model_proto
     use_global_average_pool(folded)
+    if explains(network):
+        _own_names(folded)
     _stamp(folded)
     return folded, compute_of(folded, params=parameters(whole))
 
 
-def largest_difference(network: torch.nn.Module, model: onnx.ModelProto, frames: Float32) -> float:
-    """Largest difference of any logit between PyTorch and ONNX Runtime, relative to the largest logit.
+def largest_difference(network: nn.Module, model: onnx.ModelProto, frames: Float32) -> float:
+    """Largest difference of any output between PyTorch and ONNX Runtime, relative to the largest value of that output.
 
     frames: (batch, channel, height, width). Raises ModelFileError beyond RELATIVE_TOLERANCE.
     """
     with torch.no_grad():
-        expected = network(torch.from_numpy(frames)).numpy()
-    backend = open_backend("onnxruntime", model.SerializeToString(), threads=None)
-    try:
-        got = backend.run({INPUT: frames})[OUTPUT]
-    finally:
-        backend.close()
-    difference = float(np.abs(got - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))
-    if not difference <= RELATIVE_TOLERANCE:
-        raise ModelFileError(
-            f"model.onnx: differs from the PyTorch network by {difference:.2g} of the largest logit on {len(frames)} "
-            f"frames, expected at most {RELATIVE_TOLERANCE:g}; please report this with the checkpoint"
-        )
-    return difference
+        outputs = {name: values.numpy() for name, values in named_outputs(network, torch.from_numpy(frames)).items()}
+    with closing(open_backend("onnxruntime", model.SerializeToString(), threads=None)) as backend:
+        got = backend.run({INPUT: frames})
+    worst = 0.0
+    for name, expected in outputs.items():
+        largest = max(np.abs(expected).max(), np.finfo(np.float32).tiny)
+        difference = float(np.abs(got[name] - expected).max() / largest)
+        if not difference <= RELATIVE_TOLERANCE:
+            raise ModelFileError(
+                f"model.onnx: {name} differs from the PyTorch network by {difference:.2g} of the largest on {len(frames)} "
+                f"frames, expected at most {RELATIVE_TOLERANCE:g}; please report this with the checkpoint"
+            )
+        worst = max(worst, difference)
+    return worst
+
+
+def _own_names(model: onnx.ModelProto) -> None:
+    """Constants under the names of the network's parameters, without that of the module around it."""
+    prefix = "network."
+    for tensor in model.graph.initializer:
+        tensor.name = tensor.name.removeprefix(prefix)
+    for node in model.graph.node:
+        node.input[:] = [name.removeprefix(prefix) for name in node.input]
 
 
 def _stamp(model: onnx.ModelProto) -> None:

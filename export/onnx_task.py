@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
 from onnx import helper
 
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export import graph as graphs
-from edgeneuro.export.rewrite import drop_final, drop_final_softmax, final_node
-from edgeneuro.manifest import Task
+from edgeneuro.export.rewrite import drop_final, drop_final_softmax, final_node, without_identity
+from edgeneuro.manifest import CLASS_MAPS, Task
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Array
 
@@ -27,23 +28,30 @@ def settle_outputs(
 ) -> tuple[Task, tuple[str, ...]]:
     """The task, and what was changed. wanted: as the user says, None infers it. outputs: of one item. where: for messages.
 
-    A classifier and a segmentation keep their first output alone, and lose a Softmax or Sigmoid at its end, so that it
-    gives logits. Raises ModelFileError for outputs that do not fit the task.
+    A classifier and a segmentation keep their first output, a classifier its class maps too, and lose a Softmax or
+    Sigmoid at its end, so that it gives logits. Raises ModelFileError for outputs that do not fit the task.
     """
     first = model.graph.output[0].name
     fits = _fits(first, outputs[first], _ending(model), preprocess)
     inferred: Task = next(name for name, problem in fits.items() if problem is None)
-    task: Task = wanted or ("tensors" if len(outputs) > 1 else inferred)
+    maps = _maps_problem(first, outputs) if fits["classification"] is None else None
+    kept: Mapping[Task, set[str]] = {
+        "classification": {first, CLASS_MAPS} if maps is None else {first},
+        "segmentation": {first},
+        "tensors": set(outputs),
+    }
+    task: Task = wanted or (inferred if kept[inferred] >= outputs.keys() else "tensors")
     problem = fits[task]
     if problem is not None:
         raise ModelFileError(f"{where}: {problem}; give --task tensors to have outputs as they are")
-    if task == "tensors":
-        return task, ()
-    notes = []
-    if len(model.graph.output) > 1:
-        dropped = [item.name for item in model.graph.output[1:]]
-        _keep_first_output(model)
-        notes.append(f"outputs {', '.join(dropped)} were left out; a {task} has one")
+    notes = [] if maps is None or wanted == "tensors" else [maps]
+    dropped = [name for name in outputs if name not in kept[task]]
+    if dropped:
+        _keep_outputs(model, kept[task])
+        also = f" beside {CLASS_MAPS}" if task == "classification" else ""
+        notes.append(f"outputs {', '.join(dropped)} were left out; a {task} has one{also}")
+    if task == "classification" and CLASS_MAPS in kept[task] & outputs.keys():
+        without_identity(model, CLASS_MAPS)
     if task == "classification" and outputs[first].ndim == 4:
         _flatten_output(model)
     if task == "classification" and drop_final_softmax(model):
@@ -76,6 +84,17 @@ def _fits(name: str, first: Array, ending: str, preprocess: Preprocess | None) -
     return {"classification": classification, "segmentation": segmentation, "tensors": None}
 
 
+def _maps_problem(first: str, outputs: Mapping[str, Array]) -> str | None:
+    """Why the output CLASS_MAPS holds no map for each class of the first; None where it does, or is not there."""
+    maps, classes = outputs.get(CLASS_MAPS), outputs[first].shape[1]
+    if maps is None or (maps.dtype == np.float32 and maps.ndim == 4 and maps.shape[1] == classes):
+        return None
+    return (
+        f"output {CLASS_MAPS} has shape {maps.shape} of {maps.dtype}, not (batch, {classes}, height, width) of float32, so "
+        "it explains nothing"
+    )
+
+
 def _ending(model: onnx.ModelProto) -> str:
     """Operator that computes the first output; "" where none does."""
     last = final_node(model)
@@ -93,13 +112,14 @@ def _flatten_output(model: onnx.ModelProto) -> None:
     del output.type.tensor_type.shape.dim[2:]
 
 
-def _keep_first_output(model: onnx.ModelProto) -> None:
+def _keep_outputs(model: onnx.ModelProto, names: set[str]) -> None:
     """Drop the other outputs, and the nodes that only they needed."""
     graph = model.graph
-    del graph.output[1:]
+    for item in [item for item in graph.output if item.name not in names]:
+        graph.output.remove(item)
     makers = graphs.producers(graph)
     needed: set[str] = set()
-    waiting = [graph.output[0].name]
+    waiting = list(names)
     while waiting:
         node = makers.get(waiting.pop())
         if node is not None and node.name not in needed:

@@ -75,13 +75,28 @@ def drop_final(model: onnx.ModelProto, operators: Collection[str]) -> bool:
     last = final_node(model)
     if last is None or last.op_type not in operators or last.input[0] not in makers:
         return False
+    _bypass(graph, last)
+    return True
+
+
+def without_identity(model: onnx.ModelProto, output: str) -> None:
+    """Let the node that computes `output` give it by that name, where an Identity stands between; its other readers too."""
+    graph = model.graph
+    makers = graphs.producers(graph)
+    ends = {item.name for item in graph.output}
+    last = makers.get(output)
+    if last is not None and last.op_type == "Identity" and last.input[0] in makers.keys() - ends:
+        _bypass(graph, last)
+
+
+def _bypass(graph: onnx.GraphProto, last: onnx.NodeProto) -> None:
+    """Take off a node with one input, whose readers read that; the name of an output of the network stays."""
     before, after = last.input[0], last.output[0]
-    kept, gone = (after, before) if after == graph.output[0].name else (before, after)
+    kept, gone = (after, before) if after in {item.name for item in graph.output} else (before, after)
     graph.node.remove(last)
     for node in graph.node:
         node.input[:] = [kept if name == gone else name for name in node.input]
         node.output[:] = [kept if name == gone else name for name in node.output]
-    return True
 
 
 def _ranks(model: onnx.ModelProto) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import onnx
 
-from edgeneuro.manifest import Task
+from edgeneuro.manifest import CLASS_MAPS, Task
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Array, TensorSpec
 
@@ -14,6 +14,7 @@ _AXES: Mapping[Task, tuple[str, ...]] = {
     "classification": ("batch", "class"),
     "segmentation": ("batch", "class", "height", "width"),
 }
+_MAP_UNIT = "logit at one place: its mean over all places, and a bias, make the logit"
 
 
 def input_specs(model: onnx.ModelProto, preprocess: Preprocess | None) -> tuple[TensorSpec, ...]:
@@ -43,16 +44,13 @@ def output_specs(
         shape = values.shape[1:]
         if free_batch and shape[:1] == (1,) and declared[name][:1] != (1,):
             shape = (-1, *shape[1:])
-        known = _AXES.get(task) if number == 0 else None
-        specs.append(
-            TensorSpec(
-                name=name,
-                shape=shape,
-                axes=known or tuple("batch" if size == -1 else f"axis {axis}" for axis, size in enumerate(shape)),
-                dtype=str(values.dtype),
-                unit="logit" if known else "as the network gives it",
-            )
-        )
+        axes = tuple("batch" if size == -1 else f"axis {axis}" for axis, size in enumerate(shape))
+        unit = "as the network gives it"
+        if number == 0 and task in _AXES:
+            axes, unit = _AXES[task], "logit"
+        elif name == CLASS_MAPS and task == "classification":
+            axes, unit = _AXES["segmentation"], _MAP_UNIT
+        specs.append(TensorSpec(name=name, shape=shape, axes=axes, dtype=str(values.dtype), unit=unit))
     return tuple(specs)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeneuro.errors import BundleError, SignatureError
-from edgeneuro.manifest import Graph, Manifest
+from edgeneuro.manifest import CLASS_MAPS, Graph, Manifest
 from edgeneuro.runtime.backends import BACKENDS, Backend, open_backend
 from edgeneuro.runtime.bundle import Bundle
 from edgeneuro.spec import TensorSpec
@@ -62,7 +62,10 @@ def _check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: 
     if image is not None:
         _check_shapes(where, "inputs", manifest.inputs, (image.channels, image.height, image.width))
     if manifest.task == "classification":
-        _check_shapes(where, "first output", manifest.outputs[:1], (len(manifest.classes),))
+        count = len(manifest.classes)
+        _check_shapes(where, "first output", manifest.outputs[:1], (count,))
+        for spec in [spec for spec in manifest.outputs[1:] if spec.name == CLASS_MAPS]:
+            _check_shapes(where, f"output {CLASS_MAPS}", [spec], (count, None, None))
     if manifest.task == "segmentation":
         channels = manifest.outputs[0].shape[1:2]
         known = channels == (1,) and len(manifest.classes) == 2

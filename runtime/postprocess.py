@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edgeneuro.errors import BackendError
-from edgeneuro.manifest import Manifest, Task
+from edgeneuro.manifest import CLASS_MAPS, Manifest, Task
 from edgeneuro.spec import Array, Float32, Item
 
 
@@ -18,13 +18,16 @@ from edgeneuro.spec import Array, Float32, Item
 class Prediction:
     """What a classifier says about one frame.
 
-    probabilities: class name -> 0..1, in the manifest's order. ms: "preprocess", "inference", "postprocess",
-    milliseconds of wall time. flags: what a reader must know before trusting the label, e.g. "simulated_training".
+    probabilities: class name -> 0..1, in the manifest's order. class_maps: (class, height, width) float32, in that order
+    too, what each place gives to each logit, not rectified; None of a network that has none. ms: "preprocess",
+    "inference", "postprocess", milliseconds of wall time. flags: what a reader must know before trusting the label, e.g.
+    "simulated_training".
     """
 
     task: Task = "classification"
     label: str
     probabilities: Mapping[str, float]
+    class_maps: Float32 | None = None
     ms: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
@@ -88,7 +91,12 @@ def class_mask(logits: Array) -> Array:
 def _classification(manifest: Manifest, outputs: Mapping[str, Array], _: Item) -> Prediction:
     row = softmax(outputs[manifest.outputs[0].name])[0].tolist()
     probabilities = dict(zip(manifest.classes, row, strict=True))
-    return Prediction(label=max(probabilities, key=probabilities.__getitem__), probabilities=probabilities)
+    maps = outputs.get(CLASS_MAPS)
+    return Prediction(
+        label=max(probabilities, key=probabilities.__getitem__),
+        probabilities=probabilities,
+        class_maps=None if maps is None else maps[0],
+    )
 
 
 def _segmentation(manifest: Manifest, outputs: Mapping[str, Array], item: Item) -> Segmentation:

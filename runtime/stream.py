@@ -12,13 +12,13 @@ from edgeneuro.manifest import Task
 from edgeneuro.runtime.engine import Engine
 from edgeneuro.runtime.postprocess import Prediction, Result, Segmentation
 from edgeneuro.runtime.sources import SourceFrame, read_sources
-from edgeneuro.runtime.write import ResultFolder
+from edgeneuro.runtime.write import OverlayFolder, ResultFolder
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameResult:
     """One line of `edgeneuro run`. Exactly one of result and error is None. file: where the mask or the outputs were
-    written, None where nothing was."""
+    written, overlay: where the picture was, None where nothing was."""
 
     source: str
     index: int
@@ -26,6 +26,7 @@ class FrameResult:
     flags: tuple[str, ...]
     result: Result | None
     file: Path | None
+    overlay: Path | None
     error: EdgeNeuroError | None
 
     def to_json(self) -> dict[str, Any]:
@@ -44,26 +45,30 @@ class FrameResult:
     def _fields(self) -> dict[str, Any]:
         """What this task adds."""
         made, file = self.result, None if self.file is None else str(self.file)
-        if self.task == "segmentation":
-            share = made.foreground_fraction if isinstance(made, Segmentation) else None
-            return {"mask": file, "foreground_fraction": share}
         if self.task == "tensors":
             return {"outputs": file}
+        overlay = None if self.overlay is None else str(self.overlay)
+        if self.task == "segmentation":
+            share = made.foreground_fraction if isinstance(made, Segmentation) else None
+            return {"mask": file, "foreground_fraction": share, "overlay": overlay}
         if not isinstance(made, Prediction):
-            return {"class": None, "probabilities": None}
-        return {"class": made.label, "probabilities": dict(made.probabilities)}
+            return {"class": None, "probabilities": None, "overlay": overlay}
+        return {"class": made.label, "probabilities": dict(made.probabilities), "overlay": overlay}
 
 
-def run_sources(engine: Engine, sources: Iterable[str], out: ResultFolder | None = None) -> Iterator[FrameResult]:
+def run_sources(
+    engine: Engine, sources: Iterable[str], out: ResultFolder | None = None, overlays: OverlayFolder | None = None
+) -> Iterator[FrameResult]:
     """Results in the order of `sources` and, within each, of `read_sources`; a failed frame stops nothing.
 
-    out: where masks and outputs are written, None writes none. Raises OutputError when it cannot be written.
+    out: where masks and outputs are written, overlays: where pictures are, None writes none. Raises OutputError when one
+    of them cannot be written.
     """
     for item in read_sources(sources, arrays=engine.manifest.preprocess is None):
-        yield _run(engine, item, out)
+        yield _run(engine, item, out, overlays)
 
 
-def _run(engine: Engine, item: SourceFrame, out: ResultFolder | None) -> FrameResult:
+def _run(engine: Engine, item: SourceFrame, out: ResultFolder | None, overlays: OverlayFolder | None) -> FrameResult:
     result: Result | None = None
     error = item.error
     if item.item is not None:
@@ -71,12 +76,14 @@ def _run(engine: Engine, item: SourceFrame, out: ResultFolder | None) -> FrameRe
             result = engine(item.item)
         except EdgeNeuroError as problem:
             error = problem
+    classes = engine.manifest.classes
     return FrameResult(
         source=item.source,
         index=item.index,
         task=engine.manifest.task,
         flags=engine.flags if result is None else result.flags,
         result=result,
-        file=out.write(result, item, len(engine.manifest.classes)) if out is not None and result is not None else None,
+        file=out.write(result, item, len(classes)) if out is not None and result is not None else None,
+        overlay=overlays.write(result, item, classes) if overlays is not None and result is not None else None,
         error=error,
     )

@@ -1,7 +1,8 @@
-"""Masks and output arrays as files, one a frame, each written whole or not at all."""
+"""Masks, output arrays and overlays as files, one a frame, each written whole or not at all."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from edgeneuro.data.arrays import encode_npz
 from edgeneuro.errors import OutputError, UsageError
 from edgeneuro.files import write_bytes
 from edgeneuro.manifest import Task
+from edgeneuro.runtime.overlay import overlay
 from edgeneuro.runtime.postprocess import Result, Segmentation, TensorOutputs
 from edgeneuro.runtime.sources import SourceFrame
 from edgeneuro.spec import Array
@@ -19,30 +21,29 @@ FULL = 255
 """Pixel value of the foreground in a mask of two classes, so that people see it; more classes are written as numbers."""
 
 
-class ResultFolder:
-    """Where the masks (PNG) or outputs (.npz) of a run go, named like their frames.
+class FrameFolder:
+    """A folder with a file for each frame of a run, named like it.
 
     path: the folder; made when the first file is. A frame of a folder named by the user keeps its path below that
     folder. A frame within a file adds its number; a name that comes again in the same run adds -2, -3, ...
     """
 
+    option = "--out"
+
     def __init__(self, path: Path, *, force: bool = False) -> None:
         """Raises OutputError when `path` is a file, or a folder that holds something and `force` is not given."""
         if path.exists() and not path.is_dir():
-            raise OutputError(f"{path}: is a file, expected a folder; choose another --out")
+            raise OutputError(f"{path}: is a file, expected a folder; choose another {self.option}")
         if path.exists() and any(path.iterdir()) and not force:
-            raise OutputError(f"{path}: is not empty; give --force to write into it, or another --out")
+            raise OutputError(f"{path}: is not empty; give --force to write into it, or another {self.option}")
         self.path = path
         self._taken: set[Path] = set()
 
-    def write(self, result: Result, item: SourceFrame, classes: int) -> Path:
-        """The file with the mask or the outputs of `result`. classes: of the mask. Raises OutputError."""
-        if isinstance(result, Segmentation):
-            path, content = self._free(item, ".png"), encode_mask(result.mask, classes)
-        elif isinstance(result, TensorOutputs):
-            path, content = self._free(item, ".npz"), encode_npz(result.outputs)
-        else:
-            raise UsageError(f"--out {self.path}: a classification has no files to write; use --json")
+    def _put(self, item: SourceFrame, suffix: str, content: bytes) -> Path:
+        """Write `content`; returns the file. Raises OutputError."""
+        path = self._free(item, suffix)
+        if path.exists() and path.samefile(item.source):
+            raise OutputError(f"{path}: is the frame itself, which is not overwritten; choose another {self.option}")
         write_bytes(path, content)
         return path
 
@@ -58,6 +59,31 @@ class ResultFolder:
             name = inside.with_name(f"{inside.name}-{again}{suffix}")
         self._taken.add(name)
         return self.path / name
+
+
+class ResultFolder(FrameFolder):
+    """Where the masks (PNG) or outputs (.npz) of a run go."""
+
+    def write(self, result: Result, item: SourceFrame, classes: int) -> Path:
+        """The file with the mask or the outputs of `result`. classes: of the mask. Raises OutputError."""
+        if isinstance(result, Segmentation):
+            return self._put(item, ".png", encode_mask(result.mask, classes))
+        if isinstance(result, TensorOutputs):
+            return self._put(item, ".npz", encode_npz(result.outputs))
+        raise UsageError(f"--out {self.path}: a classification has no files to write; use --json")
+
+
+class OverlayFolder(FrameFolder):
+    """Where the pictures (PNG) of a run go."""
+
+    option = "--overlay"
+
+    def write(self, result: Result, item: SourceFrame, classes: Sequence[str]) -> Path:
+        """The file with `result` drawn over its frame. classes: the manifest's. Raises OutputError, UsageError."""
+        if not isinstance(item.item, np.ndarray):
+            raise UsageError(f"--overlay {self.path}: {item.source} is no picture; leave it out")
+        picture = cv2.cvtColor(overlay(item.item, result, classes), cv2.COLOR_RGB2BGR)
+        return self._put(item, ".png", bytes(cv2.imencode(".png", picture)[1]))
 
 
 def check_out(task: Task, out: Path | None) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from edgeneuro.benchmarks.compare.interface import Interface, Meaning
 from edgeneuro.benchmarks.compare.opened import Choice, Open, OpenFile
 from edgeneuro.benchmarks.compare.records import PYTORCH, Executable
 from edgeneuro.models import model_entry
 from edgeneuro.spec import Array, Feed, TensorSpec
 
-INPUT, OUTPUT = "image", "logits"
-"""As engines and .onnx files that are made from a checkpoint call them; the network itself has no names."""
-
 
 def open_checkpoint(folder: Path, label: str, choice: Choice) -> OpenFile:
     """Raises CheckpointError."""
     import torch
 
+    from edgeneuro.export.onnx_export import INPUT, named_outputs
     from edgeneuro.training.checkpoint import MODEL, load_model, read_config, read_split
 
     config, network = read_config(folder), load_model(folder)
@@ -27,9 +27,12 @@ def open_checkpoint(folder: Path, label: str, choice: Choice) -> OpenFile:
 
     def run(feed: Feed) -> Mapping[str, Array]:
         with torch.inference_mode():
-            return {OUTPUT: network(torch.from_numpy(feed[INPUT])).numpy()}
+            made = named_outputs(network, torch.from_numpy(feed[INPUT]))
+        return {name: values.numpy() for name, values in made.items()}
 
     size = config.preprocess
+    sizes = (size.channels, size.height, size.width)
+    outputs = run({INPUT: np.zeros((1, *sizes), np.float32)})
     record = Executable(
         name=f"{label}: fp32 {PYTORCH}",
         kind="checkpoint",
@@ -42,10 +45,8 @@ def open_checkpoint(folder: Path, label: str, choice: Choice) -> OpenFile:
     )
     interface = Interface(
         label=label,
-        inputs=(
-            _float32(INPUT, "batch", "channel", "height", "width", sizes=(size.channels, size.height, size.width)),
-        ),
-        outputs=(_float32(OUTPUT, "batch", "class", sizes=(len(config.classes),)),),
+        inputs=(_float32(INPUT, sizes),),
+        outputs=tuple(_float32(name, values.shape[1:]) for name, values in outputs.items()),
         meaning=Meaning(
             task="classification",
             classes=config.classes,
@@ -57,6 +58,7 @@ def open_checkpoint(folder: Path, label: str, choice: Choice) -> OpenFile:
     return OpenFile(interface=interface, opened=(Open(record=record, run=run),))
 
 
-def _float32(name: str, *axes: str, sizes: tuple[int, ...]) -> TensorSpec:
+def _float32(name: str, sizes: tuple[int, ...]) -> TensorSpec:
     """Of any batch."""
+    axes = ("batch", *(f"axis {number}" for number in range(1, len(sizes) + 1)))
     return TensorSpec(name=name, shape=(-1, *sizes), axes=axes, dtype="float32", unit="-")

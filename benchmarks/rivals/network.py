@@ -41,10 +41,11 @@ def find_network(source: RivalSource, frame: Feed) -> Network:
         folder, origin = _packaged(source), "the packaged network, as it was trained"
     if folder is None:
         return _from_graph(source.model, frame)
+    from edgeneuro.export.onnx_export import as_exported
     from edgeneuro.training.checkpoint import load_model
 
     return Network(
-        module=load_model(folder),
+        module=as_exported(load_model(folder)).eval(),
         inputs=tuple(spec.name for spec in manifest.inputs),
         outputs=tuple(spec.name for spec in manifest.outputs),
         origin=origin,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeneuro.cli.options import Force, GroupColumn, Json, LabelColumn, Quiet, Threads, err, out, print_json
+from edgeneuro.cli.options import Force, GroupColumn, Json, Keep, LabelColumn, Quiet, Threads, err, out, print_json
 from edgeneuro.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def command(
     initial: Initial = None,
     crop: Crop = None,
     mixing: Mixing = 0.0,
+    keep: Keep = None,
     fold: Fold = None,
     epochs: Epochs = None,
     patience: Patience = None,
@@ -158,7 +159,8 @@ def command(
     edgeneuro distil --teacher runs/large --student runs/lung-quarter --unlabelled frames/ --attention-weight 1
     edgeneuro distil --teacher net.onnx --student myositis --data folder/ --soft-weight 0 --hint-weight 1 --hint auto
     """
-    from edgeneuro.cli.train import parse_option, shown
+    from edgeneuro.cli.named import parse_option
+    from edgeneuro.cli.train import shown
     from edgeneuro.export.distil.run import distil
     from edgeneuro.export.distil.settings import DistilSettings
     from edgeneuro.export.file_options import NOTHING_SAID, read_options
@@ -187,6 +189,7 @@ def command(
         initial=initial,
         crop=crop,
         mixing=mixing,
+        keep=keep.value if keep else "best",
         options=dict(map(parse_option, option or ())),
     )
     with shown(quiet) as progress:

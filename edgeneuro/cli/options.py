@@ -49,6 +49,24 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads t
 PrecisionOption = Annotated[
     PrecisionName | None, typer.Option("--precision", help="Graph to run.  [default: the one the engine was built for]")
 ]
+
+
+class KeptEpoch(str, Enum):
+    """edgeneuro.training.settings.Keep for the command line, without importing what training needs."""
+
+    best = "best"
+    last = "last"
+
+
+Keep = Annotated[
+    KeptEpoch | None,
+    typer.Option(
+        "--keep",
+        help="Epoch whose weights are written: the best on the validation part, or the last, where few validation frames "
+        "make the best a matter of chance.  [default: best]",
+        show_default=False,
+    ),
+]
 BackendOption = Annotated[
     BackendName | None,
     typer.Option(

@@ -25,6 +25,12 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder for masks (PNG) or output arrays (.npz).")
     ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            "--overlay", metavar="DIR", help="Folder for pictures (PNG) with the result drawn over each frame."
+        ),
+    ] = None,
     force: Force = False,
     allow_unsigned: AllowUnsigned = False,
     threads: Threads = None,
@@ -36,6 +42,10 @@ def command(
     each mask; any other network writes its outputs to --out. A network that takes arrays reads .npz files, one array an
     input. A file that cannot be read is reported in its own line, the rest goes on, and the exit code is 1.
 
+    With --overlay each frame becomes a picture for people: of a segmentation the outline of every class, of a classifier
+    that explains itself (model skin) where in the frame its answer comes from. Into a folder that holds something it is
+    written with --force alone, as --out is.
+
     With --backend auto the graphs of the engine are timed on every installed backend, once for each machine and engine;
     -v says which was taken and why.
 
@@ -43,11 +53,13 @@ def command(
     edgeneuro run myositis-int8.edge frame.png folder/ 'scans/**/*.tif'
     edgeneuro run myositis-int8.edge frame.png --json     one JSON object a line
     edgeneuro run neurons-int8.edge scans/ --out masks/
+    edgeneuro run skin-int8.edge photo.jpg --overlay pictures/
     edgeneuro run myositis-int8.edge folder/ --backend auto -v
     """
     from edgeneuro.runtime import open_engine
+    from edgeneuro.runtime.overlay import check_overlay
     from edgeneuro.runtime.stream import run_sources
-    from edgeneuro.runtime.write import ResultFolder, check_out
+    from edgeneuro.runtime.write import OverlayFolder, ResultFolder, check_out
 
     failed = 0
     with open_engine(
@@ -58,8 +70,11 @@ def command(
         allow_unsigned=allow_unsigned,
     ) as opened:
         check_out(opened.manifest.task, out)
+        if overlay is not None:
+            check_overlay(opened.manifest, overlay, out)
         folder = None if out is None else ResultFolder(out, force=force)
-        for result in run_sources(opened, sources, folder):
+        pictures = None if overlay is None else OverlayFolder(overlay, force=force)
+        for result in run_sources(opened, sources, folder, pictures):
             failed += result.error is not None
             line = json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False) if as_json else _sentence(result)
             print(line, flush=True)
@@ -73,8 +88,7 @@ def _sentence(done: FrameResult) -> str:
     if done.result is None:
         return f"{name}: error: {str(done.error).removeprefix(done.source + ': ')}"
     words = [f"{name}:", _answer(done), f"({sum(done.result.ms.values()):.1f} ms)"]
-    if done.file is not None:
-        words.append(f"-> {done.file}")
+    words.extend(f"-> {path}" for path in (done.file, done.overlay) if path is not None)
     return " ".join((*words, *done.flags))
 
 

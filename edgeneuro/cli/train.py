@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -11,12 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeneuro.cli.options import Force, GroupColumn, Json, LabelColumn, Quiet, Threads, err, out, print_json
+from edgeneuro.cli.named import parse_option, siamese_settings
+from edgeneuro.cli.options import Force, GroupColumn, Json, Keep, LabelColumn, Quiet, Threads, err, out, print_json
 from edgeneuro.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeneuro.training.fit import TrainResult
     from edgeneuro.training.keeper import OnProgress
+
+
+class Imaging(str, Enum):
+    """How frames were taken."""
+
+    ULTRASOUND = "ultrasound"
+    PHOTOGRAPH = "photograph"
 
 
 class Protocol(str, Enum):
@@ -30,13 +37,15 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model to train: myositis, myositis-dual, mobilenet-v2, resnet18 or efficientnet-lite0.",
+            help="Model to train: myositis, myositis-dual, skin, mobilenet-v2, resnet18 or efficientnet-lite0.",
             metavar="MODEL",
         ),
     ],
     data: Annotated[
         str | None,
-        typer.Option("--data", help="phantom, a registered name or a folder.  [default: phantom]", metavar="SRC"),
+        typer.Option(
+            "--data", help="phantom, a registered name or a folder.  [default: phantom; the model's]", metavar="SRC"
+        ),
     ] = None,
     folder: Annotated[
         Path | None,
@@ -61,13 +70,16 @@ def command(
         int | None,
         typer.Option(
             "--patience",
-            help="Stop after this many epochs without a better macro-F1.  [default: 30; from a checkpoint never]",
+            help="Stop after this many epochs without a better macro-F1, for skin a smaller loss.  "
+            "[default: 30; from a checkpoint never]",
             metavar="N",
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", help="Frames a step.  [default: 32; the checkpoint's]", metavar="N"),
+        typer.Option(
+            "--batch-size", help="Frames a step, for skin pairs.  [default: 32; the checkpoint's]", metavar="N"
+        ),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option("--image-size", help="Side of the input in px.  [default: the model's]", metavar="PX")
@@ -94,6 +106,36 @@ def command(
             "--crop",
             help="Show cut-outs of the frames, this share of the area or more.  [default: 1, whole frames]",
             metavar="SHARE",
+        ),
+    ] = None,
+    training_share: Annotated[
+        float | None,
+        typer.Option(
+            "--training-share",
+            help="Learn from this share of the training groups, for learning curves.  [default: 1, all]",
+            metavar="SHARE",
+        ),
+    ] = None,
+    keep: Keep = None,
+    channels: Annotated[
+        int | None,
+        typer.Option("--channels", help="1: frames in grey, 3: in colour.  [default: the model's]", metavar="N"),
+    ] = None,
+    augmentation: Annotated[
+        Imaging | None,
+        typer.Option(
+            "--augmentation",
+            help="What epochs may change: ultrasound keeps depth pointing down, photograph has no side that is up.  "
+            "[default: the model's]",
+            show_default=False,
+        ),
+    ] = None,
+    siamese: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--siamese",
+            help="Of training on pairs, e.g. gamma=0, shared=true, pairs=false; repeatable; docs/skin.md has all.",
+            metavar="NAME=VALUE",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of split, weights, order and augmentation.", metavar="N")] = 0,
@@ -157,6 +199,11 @@ def command(
         "learning_rate": learning_rate,
         "initial": initial,
         "crop": crop,
+        "training_share": training_share,
+        "keep": keep.value if keep else None,
+        "channels": channels,
+        "augmentation": augmentation.value if augmentation else None,
+        "siamese": siamese_settings(siamese) if siamese else None,
         "options": dict(map(parse_option, option)) if option else None,
     }
     checkpoint = starting_checkpoint(qat, finetune, target, given)
@@ -199,22 +246,24 @@ def starting_checkpoint(
     if target and not qat:
         raise UsageError("--target: is for --qat, which rounds as that target does")
     if qat or finetune:
-        for name in ("protocol", "fold", "image_size", "initial", "crop", "options"):
+        own = (
+            "protocol",
+            "fold",
+            "image_size",
+            "initial",
+            "crop",
+            "training_share",
+            "keep",
+            "channels",
+            "augmentation",
+            "siamese",
+            "options",
+        )
+        for name in own:
             if given[name] is not None:
-                shown = "--" + name.removesuffix("s").replace("_", "-")
+                shown = "--option" if name == "options" else "--" + name.replace("_", "-")
                 raise UsageError(f"{shown}: is the checkpoint's own with --qat and --finetune; leave it out")
     return qat or finetune
-
-
-def parse_option(text: str) -> tuple[str, Any]:
-    """("attention", "none") from "attention=none"; numbers, true and false are read as such. Raises UsageError."""
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise UsageError(f"--option {text!r}: expected NAME=VALUE, e.g. attention=none")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def summary(result: TrainResult) -> dict[str, Any]:
@@ -283,9 +332,10 @@ def shown(quiet: bool) -> Iterator[OnProgress]:
         if done.row is not None and done.row.epoch > printed and not quiet:
             row = done.row
             printed = row.epoch
+            pairs = f"pairs {row.discriminator_accuracy:.3f}  " if row.discriminator_accuracy is not None else ""
             console.print(
                 f"epoch {row.epoch + 1:3d}  loss {row.training_loss:.3f}  validation {row.validation_loss:.3f}  "
-                f"macro-F1 {row.macro_f1:.3f}  {row.seconds:.1f} s"
+                f"macro-F1 {row.macro_f1:.3f}  {pairs}{row.seconds:.1f} s"
             )
 
     with bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -31,8 +32,13 @@ Counts = Mapping[str, NDArray[np.int64]]
 """Unit -> frames of each class."""
 
 
-def make_split(dataset: DataSet, *, protocol: Protocol = "grouped", fold: int = 0, seed: int = 0) -> Split:
+def make_split(
+    dataset: DataSet, *, protocol: Protocol = "grouped", fold: int = 0, seed: int = 0, training_share: float = 1.0
+) -> Split:
     """Divide a data set with labels or masks; the same arguments give the same split.
+
+    training_share: of the groups of each class that would be learnt from, for learning curves; what is left out belongs to
+    no part, validation and test stay as they are, and a smaller share is part of a larger one. At least one group a class.
 
     protocol "grouped": the test part is the samples whose table says `fold`; without such a column, one of our own
     seeded folds, classes balanced by frames. Validation is drawn from the other groups, class by class.
@@ -50,6 +56,8 @@ def make_split(dataset: DataSet, *, protocol: Protocol = "grouped", fold: int = 
         parts = {part: set(members) for part, members in public[fold].items()}
     else:
         parts = _draw(dataset, units, protocol, fold, np.random.default_rng(seed))
+    if training_share < 1.0:
+        parts["training"] = _share(units, parts["training"], training_share, np.random.default_rng((seed, fold)))
     salt = hashlib.sha256(f"edgeneuro split {seed}".encode()).hexdigest()[:16]
     hashes = {part: tuple(sorted(salted_hash(salt, unit) for unit in members)) for part, members in parts.items()}
     return Split(protocol=protocol, fold=fold, seed=seed, salt=salt, **hashes)
@@ -82,6 +90,15 @@ def _draw(
         for name in (name for name, frames in zip(dataset.classes, held, strict=True) if frames == 0):
             _log.warning("%s: class %r has no frames in the %s part of fold %d", dataset.name, name, part, fold)
     return {"training": set(rest) - validation, "validation": validation, "test": test}
+
+
+def _share(units: Counts, members: Iterable[str], share: float, rng: np.random.Generator) -> set[str]:
+    """`share` of `members`, class by class; a unit counts for the class that it has most frames of."""
+    drawn = rng.permutation(sorted(members)).tolist()
+    by_class: dict[int, list[str]] = {}
+    for unit in drawn:
+        by_class.setdefault(int(np.argmax(units[unit])), []).append(unit)
+    return {unit for names in by_class.values() for unit in names[: max(1, math.ceil(share * len(names) - 1e-9))]}
 
 
 def _check_fold(name: str, fold: int, known: Iterable[int]) -> None:

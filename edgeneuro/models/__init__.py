@@ -8,6 +8,9 @@ from typing import Literal
 
 from edgeneuro.errors import InputError
 
+Imaging = Literal["ultrasound", "photograph"]
+"""How frames were taken, which says what another recording of the same would differ in."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry:
@@ -15,7 +18,10 @@ class ModelEntry:
     maps (batch, channel, height, width) float32 to (batch, class) logits. image_size: default side in px.
     data: default data set. primary_metric: key in edgeneuro.metrics. learning_rate, optimiser: of the recipe.
     imagenet: "module:function" that returns weights trained on ImageNet by name, None where there are none; frames are
-    then normalised as those weights expect.
+    then normalised as those weights expect. recipe: how `train` makes it from the labels; "siamese" is
+    edgeneuro.training.siamese. augmentation: which of edgeneuro.training.augment.AUGMENTATIONS, where a run names no other.
+    explains: the network has `class_maps`, (batch, channel, height, width) -> (batch, class, height, width), and a `bias`
+    (class,), with logits = mean of the maps + bias; engines give the maps beside the logits.
     """
 
     name: str
@@ -29,6 +35,9 @@ class ModelEntry:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     imagenet: str | None = None
+    recipe: Literal["classifier", "siamese"] = "classifier"
+    augmentation: Imaging = "ultrasound"
+    explains: bool = False
 
 
 MODELS: Mapping[str, ModelEntry] = {
@@ -47,6 +56,17 @@ MODELS: Mapping[str, ModelEntry] = {
             optimiser="adam",
             learning_rate=2e-5,
             weight_decay=0.0,
+        ),
+        ModelEntry(
+            name="skin",
+            title="Lightweight siamese network for skin lesions, one branch deployed, with class activation maps",
+            builder="edgeneuro.models.skin:build",
+            channels=3,
+            data="phantom-lesions",
+            weight_decay=5e-4,
+            recipe="siamese",
+            augmentation="photograph",
+            explains=True,
         ),
         ModelEntry(
             name="mobilenet-v2",

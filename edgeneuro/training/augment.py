@@ -1,25 +1,34 @@
-"""Random changes a training frame may undergo: another probe position, another gain, never another depth direction."""
+"""Random changes a training frame may undergo: what another recording of the same would differ in."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeneuro.models import Imaging
 from edgeneuro.spec import Frame
+
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the grey of a colour (ITU-R BT.601)."""
+ERASED_AREA = (0.02, 0.2)
+ERASED_STRETCH = 3.0
+"""A rectangle of these shares of the frame's area, at most this much longer than wide, or wider than long."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Ranges, each drawn uniformly and symmetrically. Left and right are swapped every other time; up and down never,
-    because depth has a direction.
+    """Ranges, each drawn uniformly and symmetrically. Left and right are swapped every other time; up and down only where
+    frames may also be turned upside down.
 
-    rotation_deg: largest angle. scale, brightness, contrast: largest relative change. crop: smallest share of the frame's
-    area that is shown, with proportions changed by up to a third; 1 for whole frames. Source: Szegedy 2015
-    (arXiv:1409.4842).
+    rotation_deg: largest angle. scale, brightness, contrast, saturation: largest relative change; the last of colours only.
+    crop: smallest share of the frame's area that is shown, with proportions changed by up to a third; 1 for whole frames.
+    Source: Szegedy 2015 (arXiv:1409.4842). erasing: share of the frames in which a rectangle takes the frame's mean colour.
+    Source: Zhong 2020 (arXiv:1708.04896).
     """
 
     rotation_deg: float = 10.0
@@ -27,6 +36,8 @@ class Augmentation:
     brightness: float = 0.15
     contrast: float = 0.15
     crop: float = 1.0
+    saturation: float = 0.0
+    erasing: float = 0.0
 
     def __call__(self, pixels: Frame, rng: np.random.Generator) -> Frame:
         """pixels: (height, width[, 3]) uint8, returned in the same shape and type; the input is not changed."""
@@ -39,7 +50,20 @@ class Augmentation:
         moved = cv2.warpAffine(
             pixels, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
         )
-        return _levels(moved, 1.0 + brightness * self.brightness, 1.0 + contrast * self.contrast)
+        lit = _levels(moved, 1.0 + brightness * self.brightness, 1.0 + contrast * self.contrast)
+        if self.saturation:
+            lit = _saturated(lit, 1.0 + rng.uniform(-1.0, 1.0) * self.saturation)
+        return _erased(lit, rng) if self.erasing and rng.random() < self.erasing else lit
+
+
+AUGMENTATIONS: Mapping[Imaging, Augmentation] = {
+    "ultrasound": Augmentation(),
+    "photograph": Augmentation(
+        rotation_deg=180.0, scale=0.2, brightness=0.1, contrast=0.1, saturation=0.1, erasing=0.25
+    ),
+}
+"""Ultrasound: another probe position, another gain, never another depth direction. Photograph of a lesion: no side is up; hue
+stays, since colour is what a diagnosis goes by."""
 
 
 def _about_centre(height: int, width: int, flip: bool, angle_deg: float, scale: float) -> NDArray[np.float64]:
@@ -71,3 +95,21 @@ def _levels(pixels: Frame, brightness: float, contrast: float) -> Frame:
     levels = brightness * (mean + contrast * (np.arange(256) - mean))
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     return cv2.LUT(pixels, table)
+
+
+def _saturated(pixels: Frame, saturation: float) -> Frame:
+    """Colours this much farther from the grey of the same brightness; grey frames as they are."""
+    if pixels.ndim == 2:
+        return pixels
+    return cv2.transform(pixels, saturation * np.eye(3) + (1.0 - saturation) * np.array(LUMA))
+
+
+def _erased(pixels: Frame, rng: np.random.Generator) -> Frame:
+    """With a rectangle anywhere in the frame, wholly inside, in the frame's mean colour."""
+    area, stretch = rng.uniform(*ERASED_AREA), math.exp(rng.uniform(-1.0, 1.0) * math.log(ERASED_STRETCH))
+    height, width = pixels.shape[:2]
+    down, across = round(height * math.sqrt(area / stretch)), round(width * math.sqrt(area * stretch))
+    top, left = round(rng.random() * (height - down)), round(rng.random() * (width - across))
+    erased = pixels.copy()
+    erased[top : top + down, left : left + across] = np.rint(pixels.mean((0, 1)))
+    return erased

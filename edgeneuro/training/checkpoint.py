@@ -22,11 +22,12 @@ from edgeneuro.data.split import Split
 from edgeneuro.errors import CheckpointError, InputError
 from edgeneuro.files import canonical_json, sha256, write_bytes
 from edgeneuro.manifest import DataIdentity
-from edgeneuro.models import MODELS
+from edgeneuro.models import MODELS, Imaging
 from edgeneuro.models.build import build_model
 from edgeneuro.models.surgery import Surgery, operate
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import from_json, to_json
+from edgeneuro.training.settings import SiameseSettings
 
 SCHEMA = 1
 """Raised when a field changes meaning."""
@@ -77,7 +78,7 @@ class CheckpointConfig:
     data, label_column, group_column: as edgeneuro.data.open_data takes them, to find the frames again on the machine
     that trained; they stay out of engines. epochs: planned, best_epoch: the one whose weights these are, from 0.
     made_from: None for weights trained from scratch. ancestors: every checkpoint behind this one, the oldest first, the
-    one it was made from last. taught: by which teacher, as edgeneuro.training.teaching.Teaching.record has it; empty without one. surgery:
+    one it was made from last. augmentation, siamese: as of edgeneuro.training.settings.TrainSettings. taught: by which teacher, as edgeneuro.training.teaching.Teaching.record has it; empty without one. surgery:
     None for the network as its builder makes it. initial: weights taken over into a run with a split of its own.
     tools: library versions. files: SHA-256 of every other file, filled
     in on writing.
@@ -98,6 +99,10 @@ class CheckpointConfig:
     batch_size: int
     learning_rate: float
     crop: float = 1.0
+    training_share: float = 1.0
+    keep: Literal["best", "last"] = "best"
+    augmentation: Imaging = "ultrasound"
+    siamese: SiameseSettings | None = None
     best_epoch: int
     data: str
     label_column: str | None = None

@@ -13,16 +13,14 @@ from torch import nn
 
 from edgeneuro.data import DataSet, open_data
 from edgeneuro.manifest import DataIdentity
-from edgeneuro.models.build import build_model
 from edgeneuro.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from edgeneuro.records import to_json
-from edgeneuro.training.checkpoint import CONFIG, CheckpointConfig, Initial, read_metrics, write_checkpoint
+from edgeneuro.training.checkpoint import CONFIG, CheckpointConfig, read_metrics, write_checkpoint
 from edgeneuro.training.frames import Frames, TrainingData, normalised_for
-from edgeneuro.training.initial import load_initial
 from edgeneuro.training.keeper import Keeper, OnProgress
-from edgeneuro.training.learner import Learner, class_weights
 from edgeneuro.training.lesson import Lesson
 from edgeneuro.training.reading import read_run
+from edgeneuro.training.recipe import classifier_of, fresh, learner_of, training_data
 from edgeneuro.training.run import (
     NO_TEACHER,
     STATE,
@@ -34,8 +32,8 @@ from edgeneuro.training.run import (
     resumed_run,
 )
 from edgeneuro.training.score import score
-from edgeneuro.training.settings import TrainSettings
-from edgeneuro.training.start import Start, Trainee
+from edgeneuro.training.settings import TrainSettings, with_recipe
+from edgeneuro.training.start import Start
 from edgeneuro.training.teaching import Teaching, class_order
 from edgeneuro.training.trainer import fit, hardware, torch_threads
 
@@ -77,12 +75,14 @@ def train(
     weights), `wall_s` (sum over epochs), `hardware`. With `start` also `made_from`, `before` (scores of what is trained,
     before the first epoch), `stored` (scores of the network that is written, where that is another) and what
     start.prepare adds. With `teaching` the training loss of `history` is the lesson's, and `lesson` holds each of its
-    terms, epoch by epoch, before it is weighted.
+    terms, epoch by epoch, before it is weighted. From pairs also `branches`: Branches, the number of the one that is `kept`,
+    and scores of either and of their `average`; the kept one is what is written, and what `validation` and `test` are of.
 
     Raises DataError, FrameError, OutputError, CheckpointError (resuming a run with other settings or data), UsageError (a
     teacher of other classes, a layer that is not there);
     KeyboardInterrupt passes through and leaves what `resume` needs.
     """
+    settings = with_recipe(settings, alone=start is None and teaching is None)
     state, taught = out / STATE, teaching.record() if teaching else NO_TEACHER
     if resume and (out / CONFIG).exists() and not state.exists():
         return TrainResult(folder=out, config=finished_config(settings, out, start, taught), metrics=read_metrics(out))
@@ -106,21 +106,13 @@ def _train(
 ) -> TrainResult:
     settings, entry = run.settings, run.settings.entry
     parts = {part: part_of(dataset, run.split, part) for part in ("training", "validation", "test")}
-    preprocess = Preprocess(height=settings.side_px, width=settings.side_px, channels=entry.channels)
+    preprocess = Preprocess(height=settings.side_px, width=settings.side_px, channels=settings.input_channels)
     order = class_order(teaching.teacher.classes, dataset.classes) if teaching and teaching.settings.soft_weight else ()
     read = read_run(dataset, run.split, parts, preprocess, teaching, progress)
     frames = read.labelled
-    data = TrainingData(
-        training=read.training,
-        validation=frames["validation"],
-        preprocess=start.preprocess if start else _normalised(preprocess, settings, frames["training"]),
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        teacher=read.teacher,
-        crop=settings.crop,
-        mixing=teaching.settings.mixing if teaching else 0.0,
-    )
-    trainee, initial = (start.prepare(parts["training"], (out / STATE).parent), None) if start else _fresh(run, dataset)
+    preprocess = start.preprocess if start else _normalised(preprocess, settings, frames["training"])
+    data = training_data(settings, read, preprocess, mixing=teaching.settings.mixing if teaching else 0.0)
+    trainee, initial = (start.prepare(parts["training"], (out / STATE).parent), None) if start else fresh(run, dataset)
     network = trainee.network
 
     def scores(scored: nn.Module) -> dict[str, Any]:
@@ -132,39 +124,44 @@ def _train(
     metrics = {"made_from": to_json(run.made_from), "before": scores(network), **trainee.notes} if start else {}
     lesson = _lesson(teaching, network, data, order) if teaching else None
     network.train()
-    learner = Learner(
+    learner = learner_of(
         network,
-        weights=class_weights(frames["training"].targets, dataset.classes),
-        optimiser=entry.optimiser,
-        learning_rate=settings.top_learning_rate,
-        weight_decay=entry.weight_decay,
-        epochs=settings.epochs,
+        settings,
+        frames["training"].targets,
+        dataset.classes,
         lesson=lesson,
         teacher=teaching.teacher if teaching else None,
     )
     keeper = Keeper(
-        out / STATE, run=to_json(run), epochs=settings.epochs, patience=settings.patience, progress=progress
+        out / STATE,
+        run=to_json(run),
+        epochs=settings.epochs,
+        patience=settings.patience,
+        progress=progress,
+        watch="last" if settings.keep == "last" else "validation_loss" if settings.siamese else "macro_f1",
     )
     trainer = fit(learner, data, keeper, devices=devices)
 
     assert keeper.best is not None
     network.load_state_dict(dict(keeper.weights))
-    stored, ranges = trainee.finish(network)
+    scored, notes = classifier_of(network, settings, frames["validation"], data.preprocess, scores)
+    stored, ranges = trainee.finish(scored)
     metrics |= {
         "history": to_json(keeper.history),
         **({"lesson": learner.lesson_history} if lesson else {}),
         **(teaching.notes if teaching else {}),
+        **notes,
         "best_epoch": keeper.best.epoch,
         "wall_s": sum(row.seconds for row in keeper.history),
         "hardware": hardware(trainer),
-        **scores(network),
-        **({"stored": scores(stored)} if stored is not network else {}),
+        **scores(scored),
+        **({"stored": scores(stored)} if stored is not scored else {}),
     }
     config = CheckpointConfig(
         model=settings.model,
         options=settings.options,
         classes=dataset.classes,
-        channels=entry.channels,
+        channels=settings.input_channels,
         preprocess=data.preprocess,
         trained_on=DataIdentity.of(parts["training"]),
         protocol=settings.protocol,
@@ -175,6 +172,10 @@ def _train(
         batch_size=settings.batch_size,
         learning_rate=settings.top_learning_rate,
         crop=settings.crop,
+        training_share=settings.training_share,
+        keep=settings.keep,
+        augmentation=settings.imaging,
+        siamese=settings.siamese,
         best_epoch=keeper.best.epoch,
         data=settings.source,
         label_column=settings.label_column,
@@ -190,14 +191,6 @@ def _train(
         config = write_checkpoint(out, network=stored, config=config, metrics=metrics, split=run.split, ranges=ranges)
         keeper.forget()
     return TrainResult(folder=out, config=config, metrics=metrics)
-
-
-def _fresh(run: Run, dataset: DataSet) -> tuple[Trainee, Initial | None]:
-    """The model of the table with new weights, or with those that the settings name."""
-    settings, entry = run.settings, run.settings.entry
-    network = build_model(settings.model, classes=len(dataset.classes), channels=entry.channels, **settings.options)
-    initial = load_initial(network, entry, settings.initial, dataset, run.split) if settings.initial else None
-    return Trainee(network=network, finish=lambda trained: (trained, None)), initial
 
 
 def _lesson(teaching: Teaching, network: nn.Module, data: TrainingData, order: tuple[int, ...]) -> Lesson:

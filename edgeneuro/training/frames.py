@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,9 +116,7 @@ class FrameBatches(Dataset[Any]):
 
     def __getitems__(self, rows: Sequence[int]) -> Batch:
         """One whole batch; the loader's collate function has nothing left to do."""
-        pixels, targets = zip(*map(self.frame, rows), strict=True)
-        images = np.stack([self.preprocess.normalise(frame) for frame in pixels])
-        return torch.from_numpy(images), torch.tensor(targets)
+        return to_batch(map(self.frame, rows), self.preprocess)
 
     def frame(self, row: int) -> tuple[Frame, int]:
         """(height, width[, 3]) uint8 of one frame, and its class number."""
@@ -200,17 +198,24 @@ def batches(frames: FrameBatches | TaughtBatches, batch_size: int, order: EpochO
         batch_size=batch_size,
         sampler=order,
         drop_last=order is not None and len(frames) % batch_size == 1,
-        collate_fn=_as_is,
+        collate_fn=as_is,
     )
 
 
-def _as_is(batch: Any) -> Any:
+def as_is(batch: Any) -> Any:
+    """Collates nothing: what comes is a whole batch."""
     return batch
+
+
+def to_batch(frames: Iterable[tuple[Frame, int]], preprocess: Preprocess) -> Batch:
+    """frames: (height, width[, 3]) uint8, each with its class number."""
+    pixels, targets = zip(*frames, strict=True)
+    return torch.from_numpy(np.stack([preprocess.normalise(frame) for frame in pixels])), torch.tensor(targets)
 
 
 class TrainingData(lightning.LightningDataModule):
     """Training frames, shuffled and augmented by (seed, epoch); validation frames in order. teacher: its view of the
-    training frames. crop: of Augmentation. mixing: of AugmentedBatches."""
+    training frames. augment, mixing: as of AugmentedBatches."""
 
     def __init__(
         self,
@@ -221,7 +226,7 @@ class TrainingData(lightning.LightningDataModule):
         batch_size: int,
         seed: int,
         teacher: TeacherFrames | None = None,
-        crop: float = 1.0,
+        augment: Augmentation = WHOLE_FRAMES,
         mixing: float = 0.0,
     ) -> None:
         super().__init__()
@@ -231,7 +236,7 @@ class TrainingData(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.teacher = teacher
-        self.augment = Augmentation(crop=crop)
+        self.augment = augment
         self.mixing = mixing
 
     def epoch(self) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgeneuro.data import DataSet
 from edgeneuro.errors import CheckpointError
 from edgeneuro.training.checkpoint import read_config
-from edgeneuro.training.settings import TrainSettings
+from edgeneuro.training.settings import Keep, TrainSettings
 
 
 def settings_of(
@@ -20,12 +21,14 @@ def settings_of(
     batch_size: int | None = None,
     image_size: int | None = None,
     crop: float | None = None,
+    keep: Keep = "best",
     data: str | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
 ) -> TrainSettings:
     """Model, options, protocol, fold, and what is None here, as in `checkpoint`. patience: never stops early where None.
-    learning_rate: the model's own where None. label_column, group_column: go with `data`. Raises CheckpointError, UsageError.
+    learning_rate: the model's own where None. A model of the siamese recipe has one branch now, which learns from single
+    frames, by the same focal loss. label_column, group_column: go with `data`. Raises CheckpointError, UsageError.
     """
     config = read_config(checkpoint)
     here = data is not None
@@ -43,6 +46,11 @@ def settings_of(
         image_size=config.preprocess.height if image_size is None else image_size,
         learning_rate=learning_rate,
         crop=config.crop if crop is None else crop,
+        training_share=config.training_share,
+        channels=config.channels,
+        keep=keep,
+        augmentation=config.augmentation,
+        siamese=replace(config.siamese, pairs=False) if config.siamese else None,
         options=config.options,
     )
 

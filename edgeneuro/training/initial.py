@@ -36,7 +36,7 @@ def load_initial(network: nn.Module, entry: ModelEntry, initial: str, dataset: D
     there = network.state_dict()
     fitting = {key: value for key, value in weights.items() if key in there and there[key].shape == value.shape}
     fresh = tuple(sorted(set(there) - set(fitting)))
-    last = [key for key, layer in network.named_modules() if isinstance(layer, nn.Linear)][-1]
+    last = [key for key, layer in network.named_modules() if isinstance(layer, (nn.Linear, nn.Conv2d))][-1]
     strange = [key for key in (*fresh, *sorted(set(weights) - set(there))) if key.rpartition(".")[0] != last]
     if strange:
         raise CheckpointError(

@@ -23,9 +23,10 @@ Weights = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRow:
-    """One line of the history. epoch: from 0. Losses are weighted cross-entropies, the training loss of
-    a taught run that of its whole lesson; scores 0 to 1 on validation frames;
-    the training loss is of augmented frames, while the weights still change. seconds: wall time."""
+    """One line of the history. epoch: from 0. Losses are those of the recipe, the training loss of
+    a taught run that of its whole lesson; scores 0 to 1 on validation frames, of pairs those of the better branch;
+    the training loss is of augmented frames, while the weights still change. seconds: wall time. discriminator_accuracy:
+    share of the validation pairs that are told right, None without pairs."""
 
     epoch: int
     learning_rate: float
@@ -34,11 +35,7 @@ class EpochRow:
     macro_f1: float
     balanced_accuracy: float
     seconds: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Larger is better: validation macro-F1, then the smaller validation loss."""
-        return self.macro_f1, -self.validation_loss
+    discriminator_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,21 +49,34 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+Watched = Literal["macro_f1", "validation_loss", "last"]
 
 
 class Keeper(Checkpoint):
     """Writes the whole state at the end of each epoch, after everything else has seen the epoch.
 
     path: of the state file. run: plain values stored with it. epochs: planned. patience: epochs without a better
-    macro-F1 before the trainer is told to stop. progress: called after each batch and each epoch.
+    value of `watch` before the trainer is told to stop. progress: called after each batch and each epoch. watch: what the
+    best epoch has most of (macro_f1; of equals the one with the smaller validation loss) or least of (validation_loss);
+    "last" holds every epoch for better than those before.
     """
 
-    def __init__(self, path: Path, *, run: Mapping[str, Any], epochs: int, patience: int, progress: OnProgress) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        run: Mapping[str, Any],
+        epochs: int,
+        patience: int,
+        progress: OnProgress,
+        watch: Watched = "macro_f1",
+    ) -> None:
         self.path = path
         self.run = run
         self.epochs = epochs
         self.patience = patience
         self.progress = progress
+        self.watch = watch
         self.history: list[EpochRow] = []
         self.best: EpochRow | None = None
         self.weights: Weights = {}
@@ -90,7 +100,7 @@ class Keeper(Checkpoint):
         assert isinstance(pl_module, Learner)
         row = self.row(trainer)
         self.history.append(row)
-        if self.best is None or row.rank > self.best.rank:
+        if self.best is None or self.rank(row) > self.rank(self.best):
             self.best = row
             self.weights = {
                 name: value.detach().cpu().clone() for name, value in pl_module.network.state_dict().items()
@@ -121,10 +131,15 @@ class Keeper(Checkpoint):
             **values,
         )
 
+    def rank(self, row: EpochRow) -> tuple[float, float]:
+        """Larger is better: what is watched, then the smaller validation loss."""
+        watched = {"macro_f1": row.macro_f1, "validation_loss": -row.validation_loss, "last": float(row.epoch)}
+        return watched[self.watch], -row.validation_loss
+
     def stop_if_done(self, trainer: Trainer) -> None:
         """Early stopping; a function of the history alone, so a resumed run decides as the first one did."""
         if self.history:
-            peak = max(self.history, key=lambda row: row.macro_f1)  # the first of equals
+            peak = max(self.history, key=lambda row: self.rank(row)[0])  # the first of equals
             if self.history[-1].epoch - peak.epoch >= self.patience:
                 trainer.should_stop = True
 

@@ -16,6 +16,7 @@ from edgeneuro.errors import DataError
 from edgeneuro.metrics import balanced_accuracy, macro_f1
 from edgeneuro.training.frames import UNLABELLED, Batch, TaughtBatch
 from edgeneuro.training.lesson import Lesson, watched
+from edgeneuro.training.losses import focal_loss
 from edgeneuro.training.teaching import Lecture, Teacher
 
 WARM_UP_EPOCHS = 5
@@ -47,8 +48,8 @@ def learning_rate_share(epoch: int, epochs: int) -> float:
 class Learner(lightning.LightningModule):
     """A classifier with weighted cross-entropy, with a lesson also with what that compares with the teacher.
 
-    network: (batch, channel, height, width) -> logits (batch, class). weights: (class,). epochs: length of the
-    learning-rate schedule. lesson, teacher: both or neither; the teacher is neither trained nor kept in the state.
+    network: (batch, channel, height, width) -> logits (batch, class). weights: (class,). gamma: of the focal loss, 0 for
+    cross-entropy. epochs: length of the learning-rate schedule. lesson, teacher: both or neither; the teacher is neither trained nor kept in the state.
     lesson_history: term of the lesson -> its mean over the frames of each epoch, before it is weighted.
     """
 
@@ -63,6 +64,7 @@ class Learner(lightning.LightningModule):
         learning_rate: float,
         weight_decay: float,
         epochs: int,
+        gamma: float = 0.0,
         lesson: Lesson | None = None,
         teacher: Teacher | None = None,
     ) -> None:
@@ -73,6 +75,7 @@ class Learner(lightning.LightningModule):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.epochs = epochs
+        self.gamma = gamma
         self.seen: list[tuple[Tensor, Tensor]] = []
         self.lesson = lesson
         self.teach: Callable[[Tensor], Lecture] | None = None
@@ -143,8 +146,8 @@ class Learner(lightning.LightningModule):
         return logits
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy with one weight a class."""
-        return nn.functional.cross_entropy(logits, targets, weight=self.weights)
+        """Focal loss, or cross-entropy, with one weight a class."""
+        return focal_loss(logits, targets, self.gamma, self.weights)
 
     def labelled_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """`loss` of the labelled frames, 0 where there is none."""

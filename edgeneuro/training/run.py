@@ -70,7 +70,13 @@ def new_run(
             made_from=start.made_from,
             taught=taught,
         )
-    split = make_split(dataset, protocol=settings.protocol, fold=settings.fold, seed=settings.seed)
+    split = make_split(
+        dataset,
+        protocol=settings.protocol,
+        fold=settings.fold,
+        seed=settings.seed,
+        training_share=settings.training_share,
+    )
     return Run(settings=settled(settings), data=DataIdentity.of(dataset), split=split, taught=taught)
 
 
@@ -84,8 +90,10 @@ def resumed_run(
     """The run that `state` belongs to. Raises CheckpointError when settings, data, start or teacher are others."""
     run = from_json(Run, saved_run(read_state(state)), str(state))
     refuse_other_start(state, run.made_from, start)
-    moved = replace(settled(settings), data=run.settings.data)  # the folder may lie elsewhere now
-    refuse_other_settings(state, to_json(run.settings), to_json(moved))
+    there, wanted = (
+        replace(settled(one), data=run.settings.data) for one in (run.settings, settings)
+    )  # it may have moved
+    refuse_other_settings(state, to_json(there), to_json(wanted))
     refuse_other_settings(state, to_json(run.data), to_json(DataIdentity.of(dataset)))
     refuse_other_teacher(state, run.taught, taught)
     return replace(run, settings=settled(settings))
@@ -110,6 +118,11 @@ def finished_config(
         "batch_size": settings.batch_size,
         "learning_rate": settings.top_learning_rate,
         "crop": settings.crop,
+        "training_share": settings.training_share,
+        "keep": settings.keep,
+        "channels": settings.input_channels,
+        "augmentation": settings.imaging,
+        "siamese": to_json(settings.siamese),
         "image_size": settings.side_px,
     }
     there = {**to_json(config), "image_size": config.preprocess.height}
@@ -163,11 +176,19 @@ def _refuse_other_initial(where: Path, there: Initial | None, wanted: str | None
 
 
 def refuse_other_settings(where: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise CheckpointError naming the first setting that differs."""
+    """Raise CheckpointError naming the first setting that differs, within those that have settings of their own as well."""
     for name, value in wanted.items():
-        if there[name] != value:
+        had = there.get(name)
+        if isinstance(had, Mapping) and isinstance(value, Mapping):
+            every = {**had, **value}
+            refuse_other_settings(
+                where,
+                {f"{name} {key}": had.get(key) for key in every},
+                {f"{name} {key}": value.get(key) for key in every},
+            )
+        elif had != value:
             raise CheckpointError(
-                f"{where}: was trained with {name.replace('_', ' ')} {there[name]!r}, now got {value!r}; "
+                f"{where}: was trained with {name.replace('_', ' ')} {had!r}, now got {value!r}; "
                 "resume with the same settings, or give --force or another --out"
             )
 
@@ -180,6 +201,7 @@ def settled(settings: TrainSettings) -> TrainSettings:
         data=str(folder.resolve()) if folder.is_dir() else settings.source,
         image_size=settings.side_px,
         learning_rate=settings.top_learning_rate,
+        augmentation=settings.imaging,
     )
 
 

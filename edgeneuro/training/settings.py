@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from edgeneuro.errors import UsageError
-from edgeneuro.models import ModelEntry, model_entry
+from edgeneuro.models import MODELS, Imaging, ModelEntry, model_entry
 from edgeneuro.preprocess import SMALLEST_SIDE_PX
+from edgeneuro.training.augment import AUGMENTATIONS, Augmentation
+
+Keep = Literal["best", "last"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiameseSettings:
+    """How a model of the recipe "siamese" is trained.
+
+    loss = first_weight focal(branch 1) + second_weight focal(branch 2) + discriminator_weight cross-entropy(same class?);
+    A, B and C of the patent. gamma: of the focal losses, 0 for cross-entropy. alpha: "balanced" gives every class the same
+    share of the focal losses, "none" every frame. positive_ratio: share of the pairs of a batch whose frames are of one
+    class. shared: one set of weights for both branches. pairs: without, one branch learns from single frames, by its focal
+    loss alone, and only gamma and alpha matter. Raises UsageError for values out of range.
+    """
+
+    gamma: float = 2.0
+    first_weight: float = 1.0
+    second_weight: float = 1.0
+    discriminator_weight: float = 0.5
+    alpha: Literal["balanced", "none"] = "balanced"
+    positive_ratio: float = 0.5
+    shared: bool = False
+    pairs: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("gamma", "first_weight", "second_weight", "discriminator_weight"):
+            value = getattr(self, name)
+            if not 0.0 <= value < math.inf:
+                raise UsageError(f"siamese {name}: got {value}, expected 0 or more")
+        if not self.first_weight + self.second_weight:
+            raise UsageError("siamese: no branch learns its classes; give first_weight or second_weight more than 0")
+        if not 0.0 <= self.positive_ratio <= 1.0:
+            raise UsageError(f"siamese positive_ratio: got {self.positive_ratio}, expected 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +51,16 @@ class TrainSettings:
     """Settings that change the weights; threads, devices and the output folder do not belong here.
 
     model: key in edgeneuro.models.MODELS. data: as edgeneuro.data.open_data takes it, the model's own where None.
-    fold: the test part. patience: epochs without a better validation macro-F1 before training stops.
+    fold: the test part. patience: epochs without a better validation macro-F1, of the siamese
+    recipe without a smaller validation loss, before training stops. batch_size: frames a step, or pairs.
     image_size: side in px, learning_rate: highest of the schedule; both the model's own where None.
     initial: "imagenet" or a checkpoint folder of the same model, whose weights the run starts from; drawn where None.
-    crop: smallest share of a frame's area that an epoch shows of it, 1 for whole frames. options: the model builder's own. Raises UsageError for values out of range.
+    training_share: of the training groups to learn from, as edgeneuro.data.make_split takes it. channels: 1 for frames in
+    grey, 3 in colour, the model's own where None. keep: weights of which epoch are written: of the one that was best on the
+    validation part, or of the last, whose learning rate is nearly 0, where few validation frames make the best a matter of chance.
+    crop: smallest share of a frame's area that an epoch shows of it, 1 for whole frames. augmentation: what else an epoch may
+    change about a frame, the model's own where None. siamese: for a model of that recipe, the recipe's own where None.
+    options: the model builder's own. Raises UsageError for values out of range.
     """
 
     model: str
@@ -36,6 +77,11 @@ class TrainSettings:
     learning_rate: float | None = None
     initial: str | None = None
     crop: float = 1.0
+    training_share: float = 1.0
+    channels: Literal[1, 3] | None = None
+    keep: Keep = "best"
+    augmentation: Imaging | None = None
+    siamese: SiameseSettings | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -47,8 +93,17 @@ class TrainSettings:
                 raise UsageError(f"{name.replace('_', ' ')}: got {value}, expected {least} or more")
         if self.learning_rate is not None and not 0.0 < self.learning_rate < float("inf"):
             raise UsageError(f"learning rate: got {self.learning_rate}, expected a positive number, e.g. 1e-3")
+        if self.channels not in (None, 1, 3):
+            raise UsageError(f"channels: got {self.channels}, expected 1 (grey) or 3 (colour)")
         if not 0.0 < self.crop <= 1.0:
             raise UsageError(f"crop: got {self.crop}, expected more than 0, at most 1 (whole frames)")
+        if not 0.0 < self.training_share <= 1.0:
+            raise UsageError(f"training share: got {self.training_share}, expected more than 0, at most 1 (all groups)")
+        if self.siamese and self.entry.recipe != "siamese":
+            known = ", ".join(name for name, row in MODELS.items() if row.recipe == "siamese")
+            raise UsageError(
+                f"--siamese: {self.model!r} is trained as a classifier, only {known} on pairs; leave it out"
+            )
 
     @property
     def entry(self) -> ModelEntry:
@@ -66,6 +121,37 @@ class TrainSettings:
         return self.entry.image_size if self.image_size is None else self.image_size
 
     @property
+    def input_channels(self) -> Literal[1, 3]:
+        """Of the network's input."""
+        return self.entry.channels if self.channels is None else self.channels
+
+    @property
     def top_learning_rate(self) -> float:
         """The learning rate after warm-up."""
         return self.entry.learning_rate if self.learning_rate is None else self.learning_rate
+
+    @property
+    def imaging(self) -> Imaging:
+        """How frames were taken, as the model expects where nothing else was said."""
+        return self.entry.augmentation if self.augmentation is None else self.augmentation
+
+    @property
+    def augment(self) -> Augmentation:
+        """What an epoch may change about a frame."""
+        return replace(AUGMENTATIONS[self.imaging], crop=self.crop)
+
+
+def with_recipe(settings: TrainSettings, *, alone: bool) -> TrainSettings:
+    """`settings` with those of the model's recipe filled in.
+
+    alone: whether fresh weights learn from labels alone. A network that goes on from a checkpoint, or has a teacher, is the
+    deployed one and learns from single frames. Raises UsageError where it was to learn from pairs.
+    """
+    if settings.entry.recipe != "siamese":
+        return settings
+    siamese = settings.siamese or SiameseSettings(pairs=alone)
+    if siamese.pairs and not alone:
+        raise UsageError(
+            "siamese pairs: got true, but what starts from a checkpoint or has a teacher is one branch; give pairs=false"
+        )
+    return replace(settings, siamese=siamese)

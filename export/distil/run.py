@@ -154,8 +154,8 @@ def _lesson(settings: DistilSettings, student: Student, model: FloatModel) -> Le
 
 def _example(student: Student) -> Tensor:
     """(1, channel, height, width) of zeros, as the student is trained."""
-    entry, side = student.settings.entry, student.settings.side_px
-    return torch.zeros(1, entry.channels, side, side)
+    side = student.settings.side_px
+    return torch.zeros(1, student.settings.input_channels, side, side)
 
 
 class _Answers(nn.Module):

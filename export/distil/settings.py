@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeneuro.export.distil.pairs import Asked
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
+from edgeneuro.training.settings import Keep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class DistilSettings:
     What is None is the model's own, or TrainSettings', for a student with fresh weights; fold, seed and data then are the
     teacher's where it has some. For a student from a checkpoint it is the checkpoint's; then epochs are 30, learning_rate
     half of the model's own, patience never stops, seed is 0, and fold, initial and options cannot be set.
-    crop: as of edgeneuro.training.settings.TrainSettings. mixing: as of LessonSettings.
+    crop, keep: as of edgeneuro.training.settings.TrainSettings. mixing: as of LessonSettings.
     label_column, group_column: go with `data`. image_size: side of the student's input in px.
     """
 
@@ -47,6 +48,7 @@ class DistilSettings:
     initial: str | None = None
     crop: float | None = None
     mixing: float = 0.0
+    keep: Keep = "best"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

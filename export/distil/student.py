@@ -67,6 +67,7 @@ def _fresh(name: str, settings: DistilSettings, teacher: FloatModel) -> Student:
             "learning_rate",
             "initial",
             "crop",
+            "keep",
         )
         if getattr(settings, field) is not None
     }
@@ -83,7 +84,7 @@ def _fresh(name: str, settings: DistilSettings, teacher: FloatModel) -> Student:
     dataset = _data(plain)
     with torch.random.fork_rng(devices=[]):
         network = build_model(
-            name, classes=len(dataset.classes), channels=plain.entry.channels, **settings.options
+            name, classes=len(dataset.classes), channels=plain.input_channels, **settings.options
         ).eval()
     return Student(
         settings=plain,
@@ -107,6 +108,7 @@ def _going_on(checkpoint: Path, settings: DistilSettings) -> Student:
         batch_size=settings.batch_size,
         image_size=settings.image_size,
         crop=settings.crop,
+        keep=settings.keep,
         data=settings.data,
         label_column=settings.label_column,
         group_column=settings.group_column,

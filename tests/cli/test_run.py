@@ -142,6 +142,7 @@ def test_the_schema_refuses_a_line_that_is_both_an_answer_and_an_error(validate:
         "task": "classification",
         "class": "ibm",
         "probabilities": {"ibm": 1.0},
+        "overlay": None,
         "ms": {"preprocess": 1.0, "inference": 1.0, "postprocess": 0.1},
         "flags": [],
         "error": None,

@@ -114,6 +114,22 @@ def test_no_name_of_a_group_is_written_down() -> None:
     assert "normal1" not in repr(make_split(data))
 
 
+def test_a_share_of_the_training_groups_is_of_every_class_within_larger_shares_and_leaves_the_rest_alone() -> None:
+    data = in_memory(
+        [(f"{label}{i}", label, 1 + i % 3) for label, n in (("a", 40), ("b", 20), ("c", 5)) for i in range(n)]
+    )
+    whole, half, tenth, least = (make_split(data, training_share=share) for share in (1.0, 0.5, 0.1, 0.001))
+    assert set(least.training) < set(tenth.training) < set(half.training) < set(whole.training)
+    assert all((split.validation, split.test) == (whole.validation, whole.test) for split in (half, tenth, least))
+    counts = {name: [0, 0, 0] for name in ("whole", "half", "least")}
+    for name, split in (("whole", whole), ("half", half), ("least", least)):
+        for group, target in {(sample.group, sample.target) for sample in split.part(data.samples, "training")}:
+            assert target is not None and group[0] == "abc"[target]
+            counts[name][target] += 1
+    assert counts["least"] == [1, 1, 1]
+    assert counts["half"] == [-(-n // 2) for n in counts["whole"]]
+
+
 def test_a_group_in_two_folds_is_refused() -> None:
     data = in_memory([("p1", "a", 1), ("p1", "a", 1), ("p2", "b", 1)], folds=[0, 1, 0])
     with pytest.raises(DataError, match="group 'p1': its frames are in folds 0 and 1, expected one"):

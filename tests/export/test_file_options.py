@@ -141,7 +141,7 @@ def test_a_task_keeps_the_first_output_alone_and_says_so(tmp_path: Path) -> None
     model = load_source(path, FileOptions(task="classification"))
     assert [item.name for item in model.graph.graph.output] == ["y"]
     assert [node.op_type for node in model.graph.graph.node] == ["GlobalAveragePool", "Flatten"]
-    assert model.notes == ("outputs features were left out; a classification has one",)
+    assert model.notes == ("outputs features were left out; a classification has one beside class_maps",)
 
 
 def test_channels_last_are_turned_round(tmp_path: Path) -> None:

@@ -54,6 +54,38 @@ def classifier(
     return save(path, nodes, [value("x", [batch, channels, side, side])], [value("y", [batch, 3])], constants)
 
 
+def explaining(path: Path, *, maps: str = "class_maps", classes: int = 3, more: bool = False) -> Path:
+    """As `classifier`, and its second output `maps` is what is averaged; of other `classes`, a part of it. more: a third
+    output beside it."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c1"], pads=[1] * 4, strides=[4, 4]),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2"], ["maps"]),
+        helper.make_node("Slice", ["maps", "from", "to", "axis"], [maps])
+        if classes < 3
+        else helper.make_node("Identity", ["maps"], [maps]),
+        helper.make_node("GlobalAveragePool", ["maps"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Add", ["f", "b"], ["l"]),
+        helper.make_node("Softmax", ["l"], ["y"]),
+        *([helper.make_node("Flatten", ["r1"], ["features"])] if more else []),
+    ]
+    constants = {
+        "w1": weights(16, 1, 3, 3),
+        "w2": weights(3, 16, 1, 1, seed=1),
+        "b": weights(3, seed=2),
+        "from": np.array([0]),
+        "to": np.array([classes]),
+        "axis": np.array([1]),
+    }
+    outputs = [
+        value("y", ["n", 3]),
+        *([value("features", ["n", 1024])] if more else []),
+        value(maps, ["n", classes, 8, 8]),
+    ]
+    return save(path, nodes, [value("x", ["n", 1, 32, 32])], outputs, constants)
+
+
 def segmenter(path: Path, *, classes: int = 1, side: int | str = 64, scale: int = 1) -> Path:
     """One convolution to 16 channels and one to `classes`, `scale` times smaller; of one class, a sigmoid."""
     nodes = [

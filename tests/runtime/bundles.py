@@ -46,6 +46,38 @@ def tiny_onnx(*, bias: Float32 = _BIAS, opset: int = 20) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def explaining_onnx() -> bytes:
+    """The same network with its layers exchanged: image -> mean brightness of 4 x 4 squares -> class_maps (batch, 3, 4, 4)
+    -> their means, plus the bias -> logits (batch, 3)."""
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["squares"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Conv", ["squares", "weight"], ["class_maps"]),
+        helper.make_node("GlobalAveragePool", ["class_maps"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Add", ["flat", "bias"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "explaining",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3]),
+            helper.make_tensor_value_info("class_maps", TensorProto.FLOAT, ["batch", 3, 4, 4]),
+        ],
+        [numpy_helper.from_array(_WEIGHT[:, :, None, None], "weight"), numpy_helper.from_array(_BIAS, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def maps_of(batch: Float32) -> Float32:
+    """The class_maps of `explaining_onnx`, in numpy: (batch, 3, 4, 4)."""
+    squares = batch.reshape(-1, 1, 4, SIDE // 4, 4, SIDE // 4).mean(axis=(3, 5))
+    maps: Float32 = squares * _WEIGHT[:, :, None]
+    return maps
+
+
 def logits_of(batch: Float32, *, bias: Float32 = _BIAS) -> Float32:
     """What `tiny_onnx` computes, in numpy."""
     mean = batch.mean(axis=(1, 2, 3))[:, None]
@@ -133,6 +165,23 @@ def tiny_members(manifest: Manifest, **changed: bytes) -> dict[str, bytes]:
 def tiny_bundle(manifest: Manifest | None = None, members: Mapping[str, bytes] | None = None) -> bytes:
     manifest = tiny_manifest() if manifest is None else manifest
     return pack_bundle(manifest, tiny_members(manifest) if members is None else members)
+
+
+def write_explaining_bundle(path: Path, **changes: Any) -> Path:
+    """`explaining_onnx` as an engine. changes: to the manifest."""
+    maps = TensorSpec(
+        name="class_maps",
+        shape=(-1, 3, 4, 4),
+        axes=("batch", "class", "height", "width"),
+        dtype="float32",
+        unit="logit at one place",
+    )
+    manifest = tiny_manifest(**{"outputs": (*tiny_manifest().outputs, maps), **changes})
+    batch = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(1, 1, SIDE, SIDE)
+    outputs = {"model.onnx:logits": logits_of(batch)[:, None], "model.onnx:class_maps": maps_of(batch)[:, None]}
+    golden = golden_npz(outputs, {"image": batch[:, None]})
+    path.write_bytes(pack_bundle(manifest, {"model.onnx": explaining_onnx(), "golden.npz": golden}))
+    return path
 
 
 def write_bundle(path: Path, manifest: Manifest | None = None, members: Mapping[str, bytes] | None = None) -> Path:

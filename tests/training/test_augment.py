@@ -2,7 +2,8 @@ import dataclasses
 
 import numpy as np
 
-from edgeneuro.training.augment import Augmentation
+from edgeneuro.models import MODELS
+from edgeneuro.training.augment import AUGMENTATIONS, Augmentation
 
 STILL = Augmentation(rotation_deg=0.0, scale=0.0, brightness=0.0, contrast=0.0)
 
@@ -65,3 +66,51 @@ def test_the_outside_is_filled_from_the_frame_not_with_black() -> None:
     bright = np.full((40, 40), 200, np.uint8)
     augment = Augmentation(brightness=0.0, contrast=0.0)
     assert all(augment(bright, np.random.default_rng(seed)).min() == 200 for seed in range(20))
+
+
+def test_a_photograph_is_turned_to_every_side_and_mirrored() -> None:
+    """Where the bright corner of a dark frame goes, among four: all of them, and the grey to its left too."""
+    corner = np.zeros((40, 40), np.uint8)
+    corner[:10, :10], corner[:10, 10:20] = 250, 120
+    augment = dataclasses.replace(AUGMENTATIONS["photograph"], erasing=0.0)
+    seen = set()
+    for seed in range(200):
+        draw = augment(corner, np.random.default_rng(seed)).astype(float)
+        (y, x), (v, u) = (np.argwhere(mask).mean(0) - 19.5 for mask in (draw > 185, (draw > 90) & (draw < 150)))
+        seen.add((y > 0, x > 0, x * v - y * u > 0))  # the corner, and on which side of it the grey lies
+    assert len(seen) == 8
+
+
+def test_saturation_moves_colours_and_leaves_greys_and_brightness_alone() -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    pixels[:2], pixels[2:] = (200, 120, 80), (90, 90, 90)
+    augment = dataclasses.replace(STILL, saturation=0.5)
+    draws = np.array([augment(pixels, np.random.default_rng(seed)) for seed in range(60)], float)
+    spread = np.ptp(draws[:, 0, 0], axis=-1)
+    assert spread.min() < 70 and spread.max() > 170  # 120 of the frame, half to one and a half times
+    assert np.abs(draws[:, 3, 3] - 90).max() == 0
+    luma = draws[:, 0, 0] @ (0.299, 0.587, 0.114)
+    assert np.abs(luma - luma.mean()).max() < 1.0
+
+
+def test_some_frames_lose_a_rectangle_of_2_to_20_percent_to_their_mean_colour() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (100, 80, 3)).astype(np.uint8)
+    augment = dataclasses.replace(STILL, erasing=0.4)
+    shares = []
+    for seed in range(100):
+        draw = augment(pixels, np.random.default_rng(seed))
+        base = pixels if (draw == pixels).mean() > 0.5 else pixels[:, ::-1]
+        gone = (draw != base).any(2)
+        if gone.any():
+            rows, columns = np.flatnonzero(gone.any(1)), np.flatnonzero(gone.any(0))
+            block = draw[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            assert (block == np.rint(pixels.mean((0, 1)))).all()
+            shares.append(block[..., 0].size / gone.size)
+    assert 25 <= len(shares) <= 55
+    assert 0.015 < min(shares) < 0.05 and 0.15 < max(shares) < 0.21
+
+
+def test_only_the_skin_model_s_frames_have_no_side_that_is_up() -> None:
+    assert {name for name, entry in MODELS.items() if entry.augmentation == "photograph"} == {"skin"}
+    assert AUGMENTATIONS["ultrasound"] == Augmentation()

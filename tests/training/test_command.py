@@ -1,6 +1,7 @@
 """The command as a user calls it, in a process of its own."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +11,11 @@ import jsonschema
 import pytest
 
 from edgeneuro.cli.main import main
-from edgeneuro.cli.train import parse_option
+from edgeneuro.cli.named import parse_option, siamese_settings
+from edgeneuro.errors import UsageError
+from edgeneuro.training.checkpoint import read_config
 from edgeneuro.training.run import STATE
+from edgeneuro.training.settings import SiameseSettings
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "train.schema.json"
 TRAIN = (sys.executable, "-c", "from edgeneuro.cli.main import run; run()", "train", "myositis", "--threads", "1")
@@ -57,3 +61,30 @@ def test_wrong_usage_ends_with_2_and_refused_input_with_1(tmp_path: Path, capfd:
 def test_options_are_numbers_where_they_look_like_it() -> None:
     assert parse_option("attention=none") == ("attention", "none")
     assert parse_option("tau=0.2") == ("tau", 0.2)
+
+
+def test_settings_of_pairs_are_named_one_by_one() -> None:
+    expected = SiameseSettings(gamma=0.0, shared=True, alpha="none")
+    assert siamese_settings(["gamma=0", "shared=true", "alpha=none"]) == expected
+    with pytest.raises(UsageError, match="--siamese: unknown field 'delta'; expected alpha, discriminator_weight, "):
+        siamese_settings(["delta=1"])
+    with pytest.raises(UsageError, match=r"--siamese\.shared: got 1, expected true or false"):
+        siamese_settings(["shared=1"])
+    with pytest.raises(UsageError, match=r"--siamese 'gamma': expected NAME=VALUE, e\.g\. gamma=0"):
+        siamese_settings(["gamma"])
+
+
+def test_a_model_is_trained_on_pairs_as_the_command_says(
+    tiny_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = ("--data", str(tiny_folder), "--out", str(tmp_path / "run"), "--image-size", "32", "--epochs", "1")
+    how = ("--siamese", "discriminator_weight=0", "--siamese", "shared=true", "--augmentation", "ultrasound")
+    assert main(["train", "skin", *source, *how, "--option", "branch_depth=0", "--threads", "1"]) == 0
+    config = read_config(tmp_path / "run")
+    assert config.siamese == SiameseSettings(discriminator_weight=0.0, shared=True)
+    assert (config.augmentation, config.options) == ("ultrasound", {"branch_depth": 0})
+    assert re.match(r"epoch   1 .* macro-F1 0\.\d{3}  pairs [01]\.\d{3}  ", capfd.readouterr().err)
+    assert main(["train", "myositis", *source, "--siamese", "gamma=0"]) == 2
+    assert main(["train", "skin", "--qat", str(tmp_path / "run"), "--siamese", "gamma=0"]) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert "'myositis' is trained as a classifier" in lines[0] and "--siamese: is the checkpoint's own" in lines[1]

@@ -187,6 +187,22 @@ def test_a_disk_that_fills_up_loses_nothing_and_the_run_resumes_to_the_same_weig
     assert same(weights(out), weights(whole))
 
 
+def test_the_last_epoch_is_written_where_it_was_asked_for_whatever_validation_says(
+    whole: Path, tiny: TrainSettings, tmp_path: Path
+) -> None:
+    result = train(dataclasses.replace(tiny, keep="last", patience=1), tmp_path / "run", threads=1)
+    assert result.config.best_epoch == len(result.metrics["history"]) - 1 == tiny.epochs - 1
+    best = read_config(whole).best_epoch
+    assert same(weights(tmp_path / "run"), weights(whole)) == (best == tiny.epochs - 1)
+
+
+def test_a_model_for_grey_frames_is_trained_in_colour_where_asked(tiny: TrainSettings, tmp_path: Path) -> None:
+    result = train(dataclasses.replace(tiny, channels=3, epochs=1), tmp_path / "run", threads=1)
+    assert (result.config.channels, result.config.preprocess.channels) == (3, 3)
+    with torch.no_grad():
+        assert load_model(tmp_path / "run").eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
+
+
 def test_resuming_a_finished_run_returns_it_without_training(whole: Path, tiny: TrainSettings) -> None:
     before = (whole / "model.safetensors").stat().st_mtime_ns
     assert train(tiny, whole, resume=True).config == read_config(whole)
@@ -247,6 +263,9 @@ def test_frames_of_one_grey_level_are_refused(tiny: TrainSettings, tmp_path: Pat
         ({"epochs": 0}, "epochs: got 0, expected 1 or more"),
         ({"batch_size": 1}, "batch size: got 1, expected 2 or more"),
         ({"image_size": 16}, "image size: got 16, expected 32 or more"),
+        ({"channels": 2}, r"channels: got 2, expected 1 \(grey\) or 3 \(colour\)"),
+        ({"crop": 0.0}, "crop: got 0.0, expected more than 0, at most 1"),
+        ({"training_share": 1.5}, "training share: got 1.5, expected more than 0, at most 1"),
         ({"learning_rate": -1.0}, "learning rate: got -1.0, expected a positive number"),
     ],
 )

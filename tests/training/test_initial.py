@@ -41,7 +41,7 @@ def written(
     """A checkpoint with drawn weights that says it was trained on the training part of `fold`."""
     config = checkpoint_config(classes=classes, trained_on=DataIdentity.of(data), data="made up", **changes)
     torch.manual_seed(7)
-    network = build_model(config.model, classes=len(classes), channels=1, **config.options)
+    network = build_model(config.model, classes=len(classes), channels=config.channels, **config.options)
     write_checkpoint(folder, network=network, config=config, metrics={}, split=split_of(data, fold))
     return folder
 
@@ -72,6 +72,16 @@ def test_a_head_of_other_classes_stays_as_it_was_drawn(tmp_path: Path, data: Dat
     for name, value in now.items():
         assert torch.equal(value, drawn[name] if name in done.fresh else there[name])
     assert now["classifier.weight"].shape == (2, 176)
+
+
+def test_a_classifier_in_front_of_the_pooling_is_a_last_layer_too(tmp_path: Path, data: DataSet) -> None:
+    folder, network = written(tmp_path, data, model="skin", classes=("a", "b", "c"), channels=3), fresh("skin")
+    done = load(network, folder, data, model="skin")
+    assert done.fresh == ("branch.classifier.bias", "branch.classifier.weight")
+    there = load_model(folder).state_dict()
+    assert all(
+        torch.equal(value, there[name]) for name, value in network.state_dict().items() if name not in done.fresh
+    )
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path, data: DataSet) -> None:

@@ -47,12 +47,14 @@ def write_onnx(path: Path, by: Sequence[float] = (0.0, 0.0, 0.0)) -> Path:
     return path
 
 
-def write_network(folder: Path, manifest: Manifest, *, split: Split) -> torch.nn.Module:
-    """A checkpoint of random weights that takes and gives what the tiny network does."""
+def write_network(
+    folder: Path, manifest: Manifest, *, split: Split, model: str = "myositis", **options: Any
+) -> torch.nn.Module:
+    """A checkpoint of random weights that takes and gives what the tiny network does. options: the model's."""
     torch.manual_seed(0)
-    network = build_model("myositis", classes=len(manifest.classes), channels=1)
+    network = build_model(model, classes=len(manifest.classes), channels=1, **options)
     preprocess = manifest.frame_preprocess
-    config = checkpoint_config(classes=manifest.classes, preprocess=preprocess)
+    config = checkpoint_config(model=model, options=options, classes=manifest.classes, preprocess=preprocess)
     write_checkpoint(folder, network=network, config=config, metrics={}, split=split)
     return network.eval()
 

@@ -29,7 +29,7 @@ from tests.benchmarks.compare.files import (
 )
 from tests.benchmarks.compare.running import LIMITS, expected_logits, one, pictures, run
 from tests.benchmarks.frames import flat_data, split_of
-from tests.runtime.bundles import logits_of, tiny_graph, tiny_manifest, write_bundle
+from tests.runtime.bundles import logits_of, tiny_graph, tiny_manifest, write_bundle, write_explaining_bundle
 
 # --- tensors, known by hand
 
@@ -148,6 +148,15 @@ def test_a_checkpoint_is_the_reference_wherever_it_stands(tmp_path: Path) -> Non
         expected = np.concatenate([network(torch.from_numpy(row[None])).numpy() for row in batch])
     assert found.outputs[0].max == pytest.approx(np.abs(expected - logits_of(batch)).max(), rel=1e-4)
     assert done.left_out.frames == 3
+
+
+def test_a_checkpoint_that_explains_itself_is_compared_in_both_of_its_outputs(tmp_path: Path) -> None:
+    data = flat_data()
+    split = split_of(data, training=["dark-0"])
+    write_network(tmp_path / "ckpt", tiny_manifest(), split=split, model="skin", branch_depth=0)  # maps of 4 x 4 places
+    engine = write_explaining_bundle(tmp_path / "a.edge")
+    found = one(run(engine, tmp_path / "ckpt", data=data))
+    assert [output.output for output in found.outputs] == ["logits", "class_maps"]
 
 
 def test_the_float_graph_stays_the_reference_where_others_are_asked_for(tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ def test_an_engine_built_from_the_packaged_weights_is_matched_by_their_hash() ->
     assert other.origin.startswith("the engine's float graph")
 
 
+def test_a_network_that_explains_itself_gives_its_class_maps_too(tmp_path: Path) -> None:
+    config = checkpoint_config(model="skin", options={"branch_depth": 0})
+    network = build_model("skin", classes=2, channels=1, branch_depth=0)
+    write_checkpoint(tmp_path / "skin", network=network, config=config, metrics={}, split=split())
+    found = find_network(toy_source(checkpoint=tmp_path / "skin"), {})
+    assert not found.module.training
+    logits, maps = found.module(torch.zeros(1, 1, SIDE, SIDE))
+    assert (logits.shape, maps.shape) == ((1, 2), (1, 2, 8, 8))
+
+
 def test_a_checkpoint_is_run_as_it_was_trained_and_one_of_another_engine_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,156 @@
+"""A result as a picture: what a network saw beside where it found it.
+
+Of a classifier, the class activation map of its answer; of a segmentation, the outline of every class. docs/overlay.md
+says what such a picture shows, and what it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgeneuro.errors import UsageError
+from edgeneuro.manifest import CLASS_MAPS, Manifest
+from edgeneuro.runtime.caption import ALERT, Line, side_by_side
+from edgeneuro.runtime.postprocess import Prediction, Result, Segmentation
+from edgeneuro.spec import Array, Float32, Frame
+
+SHORTER_SIDE_PX, LONGER_SIDE_PX = 320, 1600
+"""Frames are enlarged until the shorter side has so many, as far as the longer one stays within its own."""
+WINDOW = (0.5, 99.5)
+"""Percentiles of a 16-bit frame that become black and white."""
+STRONGEST = 0.6
+"""Share of the colour where a class activation map is largest; elsewhere in proportion."""
+TINT = 0.3
+"""Share of the colour inside a segmented region."""
+NOTHING = "No place added to this score: its class activation map is nowhere above zero."
+PALETTE = np.array(
+    [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)],
+    np.uint8,
+)
+"""Of the classes of a segmentation, told apart by people with any colour vision: Okabe and Ito 2008. Used again from the
+start where there are more classes."""
+
+_VIRIDIS = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
+"""(256, 3) RGB from dark violet to yellow: brighter is more for every kind of colour vision."""
+
+
+def check_overlay(manifest: Manifest, folder: Path, out: Path | None) -> None:
+    """Raise UsageError for an engine whose results cannot be drawn over the frame, and for a `folder` that is `out` as well,
+    where masks go under the same names."""
+    option = f"--overlay {folder}"
+    if out is not None and out.resolve() == folder.resolve():
+        raise UsageError(f"{option}: is the folder of --out, whose files have the same names; name another one")
+    if manifest.preprocess is None:
+        raise UsageError(f"{option}: this engine takes arrays, which are no pictures; leave it out")
+    if manifest.task == "tensors":
+        raise UsageError(f"{option}: this engine gives arrays, and nothing to draw over a frame; use --out")
+    if manifest.task == "classification" and all(spec.name != CLASS_MAPS for spec in manifest.outputs):
+        raise UsageError(
+            f"{option}: {manifest.model} gives no class activation maps to draw; build the engine from a network that does "
+            f"(model skin, or an .onnx file with an output {CLASS_MAPS}, docs/overlay.md), or leave it out"
+        )
+
+
+def overlay(frame: Frame, result: Result, classes: Sequence[str]) -> Array:
+    """The frame beside itself with the result drawn over it, and what is to be read below.
+
+    frame: as the engine took it. classes: the manifest's. Returns (height, width, 3) uint8 RGB. Raises UsageError for a
+    result that has nothing to draw: a prediction without class maps, tensors.
+    """
+    plain, window = _shown(frame)
+    if isinstance(result, Prediction) and result.class_maps is not None:
+        drawn, lines = _explained(plain, result, result.class_maps)
+    elif isinstance(result, Segmentation):
+        drawn, lines = _outlined(plain, result.mask, classes)
+    else:
+        raise UsageError(f"overlay: got {type(result).__name__} without class maps or mask, expected one of the two")
+    return side_by_side(_enlarged(plain), drawn, [*lines, *window, *_warnings(result.flags)])
+
+
+def heat_map(class_map: Float32, height: int, width: int) -> Float32:
+    """M = ReLU(sum_k w_k f_k), upsampled bilinearly, and scaled to a largest value of 1.
+
+    class_map: (map height, map width) float32. Returns (height, width) float32 in 0..1; all zero where the map is nowhere
+    above zero. Source: Zhou et al. 2016, arXiv:1512.04150, eq. 2.
+    """
+    upsampled = cv2.resize(np.maximum(class_map, 0.0), (width, height), interpolation=cv2.INTER_LINEAR)
+    largest = max(float(np.max(upsampled)), float(np.finfo(np.float32).tiny))
+    heat: Float32 = np.divide(upsampled, largest, dtype=np.float32)
+    return heat
+
+
+def _explained(plain: Array, made: Prediction, class_maps: Float32) -> tuple[Array, list[Line]]:
+    """The frame in grey under the map of the predicted class."""
+    class_map = class_maps[list(made.probabilities).index(made.label)]
+    height, width = class_map.shape
+    title = Line(text=f"{made.label} {100 * made.probabilities[made.label]:.1f} %", large=True)
+    heat = _enlarged(heat_map(class_map, *plain.shape[:2]), smooth=True)
+    if not heat.any():
+        return _enlarged(plain), [title, Line(text=NOTHING, colour=ALERT)]
+    said = f"none to most: what each place of a {width} x {height} grid added to this score. Where, not why."
+    grey = cv2.cvtColor(cv2.cvtColor(_enlarged(plain), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    key = _heated(np.full((1, 256, 3), 160, np.uint8), np.linspace(0, 1, 256, dtype=np.float32)[None])[0]
+    return _heated(grey, heat), [title, Line(text=said, key=key)]
+
+
+def _heated(grey: Array, heat: Float32) -> Array:
+    """grey: (height, width, 3). heat: (height, width) in 0..1."""
+    return _mixed(grey, _VIRIDIS[np.rint(255 * heat).astype(np.uint8)], np.float32(STRONGEST) * heat[:, :, None])
+
+
+def _outlined(plain: Array, mask: Array, classes: Sequence[str]) -> tuple[Array, list[Line]]:
+    """The frame with every class but the background tinted and outlined; the classes that are there by name."""
+    large = _enlarged(mask)
+    colours = PALETTE[(np.arange(len(classes)) - 1) % len(PALETTE)]
+    inside = (large > 0).astype(np.float32)[:, :, None]
+    drawn = _mixed(_enlarged(plain), colours[large], np.float32(TINT) * inside)
+    thickness = max(2, min(drawn.shape[:2]) // 256)
+    lines = []
+    for number in np.unique(mask[mask > 0]).tolist():
+        outlines, _ = cv2.findContours((large == number).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, outlines, -1, colours[number].tolist(), thickness)
+        share = 100 * np.count_nonzero(mask == number) / mask.size
+        lines.append(Line(text=f"{classes[number]} {share:.2f} % of the frame", key=colours[number, None]))
+    return drawn, lines or [Line(text=f"All of the frame is {classes[0]}.")]
+
+
+def _mixed(under: Array, over: Array, share: Array) -> Array:
+    """share: of `over`, 0..1."""
+    mixed: Array = np.rint(under * (1 - share) + over * share).astype(np.uint8)
+    return mixed
+
+
+def _enlarged(picture: Array, *, smooth: bool = False) -> Array:
+    """By a whole number, so that pixels stay what they are; large ones as they are."""
+    factor = min(-(-SHORTER_SIDE_PX // min(picture.shape[:2])), LONGER_SIDE_PX // max(picture.shape[:2]))
+    if factor <= 1:
+        return picture
+    how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+    larger: Array = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=how)
+    return larger
+
+
+def _shown(frame: Frame) -> tuple[Array, list[Line]]:
+    """(height, width, 3) uint8 RGB, and how 16 bits became 8."""
+    pixels = frame if frame.ndim == 2 else frame[:, :, 0] if frame.shape[2] == 1 else frame[:, :, :3]
+    lines = []
+    if pixels.dtype == np.uint16:
+        low, high = np.percentile(pixels, WINDOW)
+        pixels = np.clip((pixels - low) / max(high - low, 1.0), 0.0, 1.0)
+        lines.append(Line(text=f"16-bit frame, shown from {low:.0f} (black) to {high:.0f} (white)."))
+    if pixels.dtype != np.uint8:  # bool, or float in 0..1
+        pixels = np.rint(255.0 * pixels).astype(np.uint8)
+    return (cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else np.ascontiguousarray(pixels)), lines
+
+
+def _warnings(flags: Sequence[str]) -> Iterator[Line]:
+    """What a reader must know before trusting the picture."""
+    if "simulated_training" in flags:
+        yield Line(text="Trained on simulated images: says nothing about people.", colour=ALERT)
+    others = [flag for flag in flags if flag != "simulated_training"]
+    if others:
+        yield Line(text=f"Flags: {', '.join(others)}", colour=ALERT)
