@@ -1,7 +1,7 @@
-"""Trains the weights that come with the package: python -m edgeneuro.benchmarks.train_packaged [--threads N]
+"""Trains the weights that come with the package: python -m edgeneuro.benchmarks.train_packaged MODEL [--threads N]
 
 Resumes where it was stopped, and writes what it measured into the model card. Afterwards commit both. To start
-afresh, delete edgeneuro/models/weights/myositis first.
+afresh, delete edgeneuro/models/weights/MODEL first.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from edgeneuro.benchmarks.readme import inject
 from edgeneuro.benchmarks.results import table
 from edgeneuro.training.settings import TrainSettings
 
-SETTINGS = TrainSettings(model="myositis", data="phantom", epochs=120, patience=120, seed=0)
+SETTINGS = {
+    settings.model: settings
+    for settings in (
+        TrainSettings(model="myositis", data="phantom", epochs=120, patience=120, seed=0),
+        TrainSettings(model="skin", data="phantom-lesions", epochs=60, patience=60, seed=0),
+    )
+}
 
 ROOT = Path(__file__).resolve().parents[1]
-WEIGHTS = ROOT / "edgeneuro" / "models" / "weights" / SETTINGS.model
-CARD = ROOT / "docs" / "models" / f"{SETTINGS.model}.md"
+WEIGHTS = ROOT / "edgeneuro" / "models" / "weights"
+CARDS = ROOT / "docs" / "models"
 
 
 def main() -> None:
@@ -28,13 +34,16 @@ def main() -> None:
     from edgeneuro.training.fit import train
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="checkpoint folder")
-    parser.add_argument("--card", type=Path, default=CARD, help="page with the results:packaged markers")
+    parser.add_argument("model", choices=SETTINGS)
+    parser.add_argument("--out", type=Path, help="checkpoint folder, the package's own where not given")
+    parser.add_argument("--card", type=Path, help="page with the results:packaged markers, the model's own where not given")
     parser.add_argument("--threads", type=int, help="threads to compute with")
     arguments = parser.parse_args()
+    model = arguments.model
+    out = arguments.out or WEIGHTS / model
     with shown(quiet=False) as progress:
-        result = train(SETTINGS, arguments.out, resume=True, threads=arguments.threads, progress=progress)
-    inject(arguments.card, "packaged", measured(result.metrics, result.config.classes))
+        result = train(SETTINGS[model], out, resume=True, threads=arguments.threads, progress=progress)
+    inject(arguments.card or CARDS / f"{model}.md", "packaged", measured(result.metrics, result.config.classes))
     print(line(result))
 
 

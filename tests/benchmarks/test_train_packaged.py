@@ -1,15 +1,21 @@
-from edgeneuro.benchmarks.train_packaged import CARD, SETTINGS, measured
+import pytest
+
+from edgeneuro.benchmarks.train_packaged import CARDS, SETTINGS, measured
 from edgeneuro.training.checkpoint import packaged, read_config, read_metrics
 from edgeneuro.training.run import finished_config
+from edgeneuro.training.settings import with_recipe
 
 
-def test_the_model_card_holds_what_training_measured() -> None:
-    folder = packaged("myositis")
-    assert measured(read_metrics(folder), read_config(folder).classes) in CARD.read_text(encoding="utf-8")
+@pytest.mark.parametrize("model", SETTINGS)
+def test_the_model_card_holds_what_training_measured(model: str) -> None:
+    folder = packaged(model)
+    card = (CARDS / f"{model}.md").read_text(encoding="utf-8")
+    assert measured(read_metrics(folder), read_config(folder).classes) in card
 
 
-def test_the_packaged_weights_are_those_of_the_script_s_settings() -> None:
-    assert finished_config(SETTINGS, packaged("myositis")).model == "myositis"
+@pytest.mark.parametrize("model", SETTINGS)
+def test_the_packaged_weights_are_those_of_the_script_s_settings(model: str) -> None:
+    assert finished_config(with_recipe(SETTINGS[model], alone=True), packaged(model)).model == model
 
 
 def test_the_table_of_confusions_names_its_rows_in_the_order_of_the_classes() -> None:
