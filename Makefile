@@ -27,7 +27,7 @@ demo: install
 	$(BIN)/edgeneuro benchmark $(DEMO)/myositis-int8.edge --data $(DEMO)/frames --threads 1 --budget 15 --report $(DEMO)/report --force
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15
 
 lint: install
 	$(BIN)/ruff check .

@@ -198,14 +198,14 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             name="stanet-taught",
-            title="STANet taught by EfficientNet-Lite0, first recipe: 60 epochs, the best on validation",
+            title="STANet taught by EfficientNet-Lite0, first recipe",
             make=taught(**LESSON, **FIRST),
             settings={**LESSON, **FIRST},
             engine=True,
         ),
         Recipe(
             name=STUDENT,
-            title="STANet taught by EfficientNet-Lite0: 150 epochs, hints, the last",
+            title="STANet taught by EfficientNet-Lite0, second recipe",
             make=taught(**LESSON, **HINTS, **LONG),
             settings={**LESSON, **HINTS, **LONG},
             engine=True,
