@@ -17,10 +17,7 @@ from edgeneuro.training.settings import TrainSettings
 
 SETTINGS = {
     settings.model: settings
-    for settings in (
-        TrainSettings(model="myositis", data="phantom", epochs=120, patience=120, seed=0),
-        TrainSettings(model="skin", data="phantom-lesions", epochs=60, patience=60, seed=0),
-    )
+    for settings in (TrainSettings(model="myositis", data="phantom", epochs=120, patience=120, seed=0),)
 }
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,7 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=SETTINGS)
     parser.add_argument("--out", type=Path, help="checkpoint folder, the package's own where not given")
-    parser.add_argument("--card", type=Path, help="page with the results:packaged markers, the model's own where not given")
+    parser.add_argument(
+        "--card", type=Path, help="page with the results:packaged markers, the model's own where not given"
+    )
     parser.add_argument("--threads", type=int, help="threads to compute with")
     arguments = parser.parse_args()
     model = arguments.model
