@@ -25,7 +25,7 @@ FOLDS = 5
 _SOURCE = re.compile(r"phantom-lesions-(\d+)/lesion-(\d+)")
 
 
-def lesions_dataset(seed: int = 0, *, lesions_per_class: int = 20, images_per_lesion: int = 4) -> DataSet:
+def lesions_dataset(seed: int = 0, *, lesions_per_class: int = 60, images_per_lesion: int = 2) -> DataSet:
     """Simulated dermatoscopy of 7 * lesions_per_class lesions, grouped by lesion, in five folds.
 
     seed: other seeds give other lesions. Lesion n is of class n % 7 whatever the size of the set, and images are

@@ -26,12 +26,12 @@ AKIEC, BCC, BKL, DF, MEL, NV = range(6)
 PLAIN = Findings(diameter_mm=5.0, elongation=1.0, irregularity=0.0, notches=0.0, edge_mm=0.5)
 
 
-def test_default_set_has_20_lesions_a_class_and_4_images_each() -> None:
+def test_default_set_has_60_lesions_a_class_and_2_images_each() -> None:
     data = lesions_dataset()
-    assert len(data) == 20 * 7 * 4
+    assert len(data) == 60 * 7 * 2
     assert data.classes == ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-    assert np.bincount([sample.target or 0 for sample in data.samples]).tolist() == [80] * 7
-    assert len({sample.group for sample in data.samples}) == 140
+    assert np.bincount([sample.target or 0 for sample in data.samples]).tolist() == [120] * 7
+    assert len({sample.group for sample in data.samples}) == 420
     assert data.simulated and data.licence == "Apache-2.0"
 
 
@@ -116,10 +116,10 @@ def test_another_seed_shares_no_group_with_the_first_nor_with_the_muscle_phantom
 
 def test_every_fold_holds_every_class_and_no_lesion_is_in_two_folds() -> None:
     data = lesions_dataset()
-    assert len({(sample.group, sample.fold) for sample in data.samples}) == 140
+    assert len({(sample.group, sample.fold) for sample in data.samples}) == 420
     assert {(sample.fold, sample.target) for sample in data.samples} == {(f, c) for f in range(5) for c in range(7)}
     split = make_split(data)
-    for part, lesions in (("training", 91), ("validation", 21), ("test", 28)):
+    for part, lesions in (("training", 280), ("validation", 56), ("test", 84)):
         assert len(getattr(split, part)) == lesions
 
 
