@@ -156,9 +156,11 @@ def matched_classes(name: str, task: Task, known: tuple[str, ...] | None, datase
     classes = dataset.classes if known is None else known
     numbered = task == "segmentation"  # a mask holds numbers, so their order counts as well
     if set(classes) != set(dataset.classes) or (numbered and classes != dataset.classes):
+        strange = [label for label in dataset.classes if label not in classes]
+        unknown = f" ({', '.join(strange)} {'is' if len(strange) == 1 else 'are'} not known)" if strange else ""
         raise DataError(
             f"{name}: knows the classes {', '.join(classes)}, but {dataset.name} has "
-            f"{', '.join(dataset.classes)}; evaluate on data of the same classes, or train on these"
+            f"{', '.join(dataset.classes)}{unknown}; evaluate on data of the same classes, or train on these"
         )
     return classes
 

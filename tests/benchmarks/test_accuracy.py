@@ -61,6 +61,8 @@ def test_classes_are_matched_by_name_and_not_by_position() -> None:
 def test_other_classes_are_refused_and_both_are_named() -> None:
     with pytest.raises(DataError, match="knows the classes normal, ibm, but flat has dark, grey, bright"):
         evaluate(predictor(("normal", "ibm")), flat_data())
+    with pytest.raises(DataError, match=r"but flat has dark, grey, bright \(bright is not known\); evaluate on data"):
+        evaluate(predictor(("dark", "grey")), flat_data())
 
 
 def test_groups_seen_in_training_or_calibration_are_left_out_and_counted() -> None:
