@@ -31,6 +31,7 @@ from tests.runtime.bundles import (
     tiny_manifest,
     tiny_members,
     write_bundle,
+    write_explaining_bundle,
 )
 from tests.runtime.signing import MAKER, MAKER_ID, STRANGER, STRANGER_ID, sign_file, write_public
 
@@ -107,6 +108,13 @@ def test_no_path_and_no_number_is_cut_however_narrow_the_terminal(tmp_path: Path
     for word in ("graphs/onnxruntime.int8.onnx:", "0.900", "[0.800,", "0.950],", "0.50", "[-0.10,", "1.00]", "vnni,"):
         assert word in words
     assert max(map(len, printed.getvalue().splitlines())) <= columns
+
+
+def test_an_engine_that_explains_itself_says_so(edge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(write_explaining_bundle(tmp_path / "a.edge"))]) == 0
+    assert "class activation maps of 4 x 4 places" in " ".join(capsys.readouterr().out.split())
+    assert main(["inspect", str(edge)]) == 0
+    assert "activation maps" not in capsys.readouterr().out
 
 
 def test_the_size_is_that_of_the_file(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
