@@ -148,8 +148,8 @@ def command(
     """Train a small network with what a large one makes of the same frames.
 
     The student learns from the labels and from the teacher's probabilities, with --hint-weight and --attention-weight
-    also from its feature maps. Both see every frame turned and brightened alike. On a small set --crop 0.35 --mixing 1 and
-    many epochs give far better students: the teacher's answers to such views need no labels. The result is a checkpoint like any
+    also from its feature maps. Both see every frame turned and brightened alike. On a small set try --crop 0.35 --mixing 1
+    and many epochs: the teacher's answers to such views need no labels. The result is a checkpoint like any
     other; nothing of the teacher is left in it. A teacher that has learnt from the student's validation or test groups is
     refused: teacher and student need the same fold and seed.
 

@@ -57,7 +57,7 @@ class LessonSettings:
            + hint_weight mean over `hints` + attention_weight mean over `attention`.
     temperature: T. Sources: Hinton 2015 (arXiv:1503.02531), Romero 2015 (arXiv:1412.6550), Zagoruyko 2017
     (arXiv:1612.03928). edgeneuro.training.lesson has each term. mixing: share of the frames that are blended with another
-    one and so have no label; crops and mixing make a small set large enough to imitate a teacher on (Beyer 2022,
+    one and so have no label; crops and mixing show more of the teacher than a small set's own frames do (Beyer 2022,
     arXiv:2106.05237). The task term is the mean over the labelled frames of a
     batch, the others are means over all. Pairs whose weight is 0 are not compared. Raises UsageError for values out of
     range, and when nothing would be learnt from the teacher.

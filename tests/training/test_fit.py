@@ -17,22 +17,11 @@ from edgeneuro.data import open_data
 from edgeneuro.errors import CheckpointError, DataError, OutputError, UsageError
 from edgeneuro.training.checkpoint import load_model, read_config, read_split
 from edgeneuro.training.fit import train
-from edgeneuro.training.keeper import OnProgress, Progress
+from edgeneuro.training.keeper import Progress
 from edgeneuro.training.run import STATE
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.trainer import torch_threads
-
-
-class Killed(BaseException):
-    """Ends training as abruptly as a test can without losing its own process."""
-
-
-def kill_when(reached: Callable[[Progress], bool]) -> OnProgress:
-    def progress(done: Progress) -> None:
-        if done.stage == "training" and reached(done):
-            raise Killed
-
-    return progress
+from tests.training.killing import Killed, kill_when
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -138,6 +127,7 @@ from pathlib import Path
 from edgeneuro.training.fit import train
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.trainer import torch_threads
+from tests.training.killing import Killed, kill_when
 def progress(done):
     if done.stage == "training" and done.done == 11:
         os.kill(os.getpid(), signal.SIGKILL)

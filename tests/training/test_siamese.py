@@ -17,25 +17,14 @@ from edgeneuro.training.checkpoint import load_model, read_config, read_metrics,
 from edgeneuro.training.fit import train
 from edgeneuro.training.frames import read_frames
 from edgeneuro.training.going_on import settings_of
-from edgeneuro.training.keeper import OnProgress, Progress
+from edgeneuro.training.keeper import Progress
 from edgeneuro.training.losses import focal_loss
 from edgeneuro.training.score import score
 from edgeneuro.training.settings import SiameseSettings, TrainSettings, with_recipe
 from edgeneuro.training.siamese import AverageOfBoth, Branches, average, balancing, judged
+from tests.training.killing import Killed, kill_when
 
 PLAIN = SiameseSettings(alpha="none", gamma=0.0)
-
-
-class Killed(BaseException):
-    """Ends training as abruptly as a test can without losing its own process."""
-
-
-def kill_when(reached: Callable[[Progress], bool]) -> OnProgress:
-    def progress(done: Progress) -> None:
-        if done.stage == "training" and reached(done):
-            raise Killed
-
-    return progress
 
 
 def skin(folder: Path, **changes: Any) -> TrainSettings:
