@@ -30,6 +30,7 @@ from edgeneuro.training.keeper import Progress
 from edgeneuro.training.run import STATE
 from edgeneuro.training.settings import TrainSettings
 from tests.noise import write_noise
+from tests.training.killing import Killed
 
 SIDE = 32
 TOY = ModelEntry(name="toy", title="for tests", builder="tests.export.qat_toy:build")
@@ -128,10 +129,6 @@ def test_metrics_say_where_it_started_and_what_was_rounded(given: Given, quantis
     for scores in (metrics, metrics["before"], metrics["stored"]):
         assert scores["test"]["frames"] == metrics["test"]["frames"]
     assert [row["epoch"] for row in metrics["history"]] == [0, 1]
-
-
-class Killed(BaseException):
-    """Ends training as abruptly as a test can without losing its own process."""
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from edgeneuro.training.reading import read_run
 from edgeneuro.training.run import STATE, part_of
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.teaching import Lecture, LessonSettings, Pair, Teaching
+from tests.training.killing import Killed
 
 RGB = Preprocess(height=48, width=48, channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
 ALL_TERMS = LessonSettings(
@@ -35,10 +36,6 @@ ALL_TERMS = LessonSettings(
     hints=(Pair(student="blocks.1", teacher="map"),),
     attention=(Pair(student="blocks.1", teacher="map"),),
 )
-
-
-class Killed(BaseException):
-    """Ends training as abruptly as a test can without losing its own process."""
 
 
 @dataclass

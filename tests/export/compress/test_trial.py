@@ -30,14 +30,11 @@ from edgeneuro.training.checkpoint import MODEL, lineage, read_config, read_metr
 from edgeneuro.training.keeper import Keeper
 from tests.export.compress.searched import Searched, searched
 from tests.export.prune.toy import macs_by_hand
+from tests.training.killing import Killed
 
 __all__ = ["searched"]
 SMALLER = Candidate(image_size=32, share=0.5)
 """The smaller input alone is enough: (32 / 48)^2 = 0.44."""
-
-
-class Killed(BaseException):
-    """Ends training as abruptly as a test can without losing its own process."""
 
 
 class Reports:

@@ -24,6 +24,7 @@ from edgeneuro.training.keeper import Progress
 from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.teaching import Pair
 from tests.export.distil.toys import LEVELS, SIDE, train_toy, write_noise
+from tests.training.killing import Killed
 
 LOAD = "edgeneuro.export.distil.run.load_source"
 SHORT = DistilSettings(epochs=2, batch_size=8, image_size=SIDE, learning_rate=0.01)
@@ -261,10 +262,6 @@ def test_unlabelled_frames_are_learnt_from_but_not_those_of_the_test_part(
     shutil.copy(noise / tested.source, more / "innocent.png")
     with pytest.raises(DataError, match=r"1 of 13 unlabelled frames are of the validation or test part"):
         distil(str(teacher), "small", tmp_path / "leak", with_more, threads=1)
-
-
-class Killed(BaseException):
-    """Ends training as abruptly as a test can without losing its own process."""
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from edgeneuro.training.keeper import Progress
 from edgeneuro.training.run import STATE
 from edgeneuro.training.settings import TrainSettings
 from tests.noise import write_noise
+from tests.training.killing import Killed
 
 SIDE = 32
 TOY = ModelEntry(name="toy", title="for tests", builder="tests.export.qat_toy:build")
@@ -110,10 +111,6 @@ def test_metrics_say_how_many_zeros_there_are_and_what_they_do_for_speed(given: 
     how = {"pattern": "2:4"} if settings_of(masked) == FOURS else {"sparsity": 0.5, "scope": "layer"}
     assert config.made_from.pruned == {**how, "seed": 0}
     assert [ancestor.checkpoint for ancestor in config.ancestors] == [config.made_from.checkpoint]
-
-
-class Killed(BaseException):
-    """Ends training as abruptly as a test can without losing its own process."""
 
 
 @pytest.mark.parametrize("epochs", [0, 1])

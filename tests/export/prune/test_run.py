@@ -26,6 +26,7 @@ from edgeneuro.training.keeper import Progress
 from edgeneuro.training.run import STATE
 from tests.export.prune.toy import macs_by_hand
 from tests.export.prune.trained import SIDE, Trained, trained
+from tests.training.killing import Killed
 
 __all__ = ["trained"]
 TARGET = 0.4
@@ -131,10 +132,6 @@ def test_its_steps_reach_the_provenance_of_an_engine(trained: Trained, pruned: P
     steps = [source.provenance[f"step {number}"] for number in (1, 2, 3)]
     assert steps == list(history(read_config(pruned))) and steps[0] == f"trained on {trained.data.name}"
     assert not any(name.startswith("step") for name in load_source(str(trained.folder)).provenance)
-
-
-class Killed(BaseException):
-    """Ends training as abruptly as a test can without losing its own process."""
 
 
 @pytest.mark.parametrize(
