@@ -95,6 +95,7 @@ def evaluate(
         raise UsageError(
             f"{predictor.name}: gives tensors, of which no label says whether they are right; expected a class or a mask"
         )
+    dataset = dataset.drawn_as(predictor.drawing)
     _match(predictor, dataset)
     labelled = dataset
     if predictor.task == "classification":

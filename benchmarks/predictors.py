@@ -15,6 +15,7 @@ import numpy as np
 
 from edgeneuro.benchmarks.scoring import Probabilities
 from edgeneuro.data.split import Split
+from edgeneuro.drawing import Drawing
 from edgeneuro.errors import BackendError, InputError, ModelFileError
 from edgeneuro.manifest import PRIMARY_METRICS, Precision, Task
 from edgeneuro.preprocess import Preprocess
@@ -39,7 +40,7 @@ class FrameResult:
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
     """graphs: name -> frame to result, the reference (float) first. classes: None where the file does not name them.
-    task: what the graphs give. split: what it was trained on, None where unknown. flags: of every result. notes: sentences a reader must know.
+    task: what the graphs give. drawing: of the neurons it was trained on, None where it was not. split: what it was trained on, None where unknown. flags: of every result. notes: sentences a reader must know.
     """
 
     kind: Literal["engine", "checkpoint", "onnx"]
@@ -48,6 +49,7 @@ class Predictor:
     classes: tuple[str, ...] | None
     graphs: Mapping[str, Callable[[Frame], FrameResult]]
     task: Task = "classification"
+    drawing: Drawing | None = None
     split: Split | None = None
     primary_metric: str = "balanced_accuracy"
     flags: tuple[str, ...] = ()
@@ -107,6 +109,7 @@ def _engine(path: Path, threads: int | None, stack: ExitStack, *, allow_unsigned
         task=manifest.task,
         classes=manifest.classes,
         graphs={precision: graph(engine) for precision, engine in engines.items()},
+        drawing=None if manifest.preprocess is None else manifest.preprocess.drawing,
         split=manifest.split,
         primary_metric=manifest.primary_metric,
         flags=tuple(dict.fromkeys(flag for engine in engines.values() for flag in engine.flags)),
@@ -136,6 +139,7 @@ def _checkpoint(folder: Path, threads: int | None) -> Predictor:
         model=config.model,
         classes=config.classes,
         graphs={"fp32": predict},
+        drawing=config.preprocess.drawing,
         split=read_split(folder),
         primary_metric=model_entry(config.model).primary_metric,
         flags=(SIMULATED_TRAINING,) if config.trained_on.simulated else (),

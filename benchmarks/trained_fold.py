@@ -55,7 +55,7 @@ def _predictions(
     settings = BuildSettings(precision="int8" if engine else "fp32", threads=threads, seed=seed)
     manifest = build_engine(str(trained.folder), bundle, settings=settings, force=True)
     with open_predictor(bundle, threads=threads) as predictor:
-        tables, _ = predict(predictor, dataset, test)
+        tables, _ = predict(predictor, dataset.drawn_as(predictor.drawing), test)
     kept = tables if engine else {"fp32": tables["fp32"]}
     return (
         {name if graph == "fp32" else f"{name}-{graph}": table for graph, table in kept.items()},

@@ -28,6 +28,10 @@ CLASS_MAPS = "class_maps"
 """Name of a classifier's further output, (batch, class, height, width) float32: class activation maps, what each place gives to
 each logit. Not rectified; the logit is the mean of its map, plus a bias of its class. Zhou et al. 2016, arXiv:1512.04150."""
 
+QUALITY = "quality"
+"""Name of a classifier's further output, (batch, 1) float32 above 0 and below 1: how typical the frame is, as training weighed its
+like; low where labels are doubtful. Changes no class. Wang 2020, arXiv:2002.10392."""
+
 PRIMARY_METRICS: Mapping[Task, str] = {
     "classification": "balanced_accuracy",
     "segmentation": "dice",
@@ -288,6 +292,10 @@ class Manifest:
                 "give .npz files, one array an input"
             )
         return self.preprocess
+
+    def drawn(self, data: DataSet) -> DataSet:
+        """`data` with neurons in the pictures that the network was trained on. Raises DataError where there were none."""
+        return data.drawn_as(None if self.preprocess is None else self.preprocess.drawing)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

@@ -12,6 +12,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from edgeneuro.drawing import Drawing
 from edgeneuro.errors import FrameError, InputError
 from edgeneuro.spec import Float32, Frame
 
@@ -28,6 +29,7 @@ class Preprocess:
     height, width: of the network's input, in px. channels: 1 grey, 3 RGB. bit_depth: 8 converts every
     frame to uint8 before resizing, 16 keeps uint16. Resizing averages areas; where a side grows it is linear.
     max_value: the pixel value that becomes 1.0. mean, std: one each a channel, or one for all, on the 0..1 scale.
+    drawing: how a neuron becomes the frame, None for a network that does not look at neurons.
     Raises InputError for values that cannot be applied.
     """
 
@@ -38,6 +40,7 @@ class Preprocess:
     max_value: float = 255.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    drawing: Drawing | None = None
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1 or not self.max_value > 0:

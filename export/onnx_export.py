@@ -1,7 +1,7 @@
 """A torch network to float ONNX: dynamo exporter, opset 20, IR 10, dynamic batch, weights inside.
 
 A network that explains itself gets a second output, its class activation maps: an intermediate result of the logits, so
-nothing more is computed and no weight is there twice.
+nothing more is computed and no weight is there twice. One that rates its frames gets a quality score as well.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgeneuro.errors import ModelFileError
 from edgeneuro.export.compute import compute_of, parameters
 from edgeneuro.export.onnx_file import IR_VERSION, OPSET
 from edgeneuro.export.rewrite import use_global_average_pool
-from edgeneuro.manifest import CLASS_MAPS, Compute
+from edgeneuro.manifest import CLASS_MAPS, QUALITY, Compute
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.spec import Float32
 
@@ -39,6 +39,11 @@ def explains(network: nn.Module) -> bool:
     return hasattr(network, "class_maps")
 
 
+def rates(network: nn.Module) -> bool:
+    """Whether the network has a `weight_head`, and so gives `rated`: logits (batch, class) and quality (batch, 1)."""
+    return getattr(network, "weight_head", None) is not None
+
+
 class WithMaps(nn.Module):
     """A network that explains itself as it is exported: its logits (batch, class), and the class maps they are means of."""
 
@@ -52,14 +57,31 @@ class WithMaps(nn.Module):
         return maps.mean((2, 3)) + self.network.bias, maps
 
 
+class WithQuality(nn.Module):
+    """A network that rates its frames as it is exported: its logits (batch, class), and a quality (batch, 1)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network: Any = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, channel, height, width) -> in the order of `output_names`."""
+        logits, quality = self.network.rated(image)
+        return logits, quality
+
+
 def as_exported(network: nn.Module) -> nn.Module:
     """What gives the outputs of the exported graph: a tensor, or several in the order of `output_names`."""
-    return WithMaps(network) if explains(network) else network
+    if explains(network):
+        return WithMaps(network)
+    return WithQuality(network) if rates(network) else network
 
 
 def output_names(network: nn.Module) -> tuple[str, ...]:
     """Of the exported graph of `network`, logits first."""
-    return (OUTPUT, CLASS_MAPS) if explains(network) else (OUTPUT,)
+    if explains(network):
+        return (OUTPUT, CLASS_MAPS)
+    return (OUTPUT, QUALITY) if rates(network) else (OUTPUT,)
 
 
 def named_outputs(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
@@ -96,7 +118,7 @@ def export_onnx(network: nn.Module, *, channels: int, height: int, width: int) -
         program.optimize()
     folded: onnx.ModelProto = program.model_proto
     use_global_average_pool(folded)
-    if explains(network):
+    if len(output_names(network)) > 1:
         _own_names(folded)
     _stamp(folded)
     return folded, compute_of(folded, params=parameters(whole))

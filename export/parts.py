@@ -75,7 +75,7 @@ def calibration_part(
 ) -> tuple[DataSet, Split | None]:
     """Calibration frames, checked against the test part: by group where they have labels, else by content."""
     rng = np.random.default_rng(seed)
-    chosen, noted = calibration_frames(frames, split, count, rng, images=model.preprocess is not None)
+    chosen, noted = calibration_frames(model.drawn(frames), split, count, rng, images=model.preprocess is not None)
     if data is not None and split is not None and not frames.classes:
         refuse_test_frames(chosen, data.subset(split.part(data.samples, "test")))
     return chosen, noted

@@ -62,7 +62,11 @@ class FloatModel:
 
     def read(self, data: DataSet, sample: Sample) -> Item:
         """What `feed` takes, from a data set. Raises FrameError, DataError."""
-        return data.item(sample) if self.preprocess is None else data.read(sample)
+        return data.item(sample) if self.preprocess is None else self.drawn(data).read(sample)
+
+    def drawn(self, data: DataSet) -> DataSet:
+        """`data` with neurons in the pictures that the network was trained on. Raises DataError where there were none."""
+        return data.drawn_as(None if self.preprocess is None else self.preprocess.drawing)
 
     def feed(self, item: Item) -> Feed:
         """The network's inputs for one frame, or for one set of arrays. Raises FrameError, ShapeError."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import onnx
 
-from edgeneuro.manifest import CLASS_MAPS, Task
+from edgeneuro.manifest import CLASS_MAPS, QUALITY, Task
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Array, TensorSpec
 
@@ -50,6 +50,8 @@ def output_specs(
             axes, unit = _AXES[task], "logit"
         elif name == CLASS_MAPS and task == "classification":
             axes, unit = _AXES["segmentation"], _MAP_UNIT
+        elif name == QUALITY and task == "classification":
+            axes, unit = ("batch", "quality"), "0 to 1, low where such frames are often labelled wrongly"
         specs.append(TensorSpec(name=name, shape=shape, axes=axes, dtype=str(values.dtype), unit=unit))
     return tuple(specs)
 

@@ -1,4 +1,4 @@
-"""Two pictures side by side with a few lines of text below, drawn with OpenCV alone."""
+"""A picture, or two side by side, with a few lines of text below, drawn with OpenCV alone."""
 
 from __future__ import annotations
 
@@ -43,8 +43,13 @@ def side_by_side(left: Array, right: Array, lines: Sequence[Line]) -> Array:
     """left, right: (height, width, 3) uint8 RGB of the same shape. Returns a picture of both above `lines`, RGB."""
     gap = max(4, left.shape[1] // 64)
     border = np.full((left.shape[0], gap, 3), PAPER, np.uint8)
-    pair = np.concatenate([left, border, right], axis=1)
-    return np.concatenate([pair, *(_strip(line, pair.shape[1]) for line in lines), _blank(gap, pair.shape[1])])
+    return captioned(np.concatenate([left, border, right], axis=1), lines)
+
+
+def captioned(picture: Array, lines: Sequence[Line]) -> Array:
+    """picture: (height, width, 3) uint8 RGB. Returns it above `lines`."""
+    width = picture.shape[1]
+    return np.concatenate([picture, *(_strip(line, width) for line in lines), _blank(max(4, width // 128), width)])
 
 
 def _strip(line: Line, width: int) -> Array:

@@ -12,9 +12,10 @@ from typing import Any, final
 
 import numpy as np
 
-from edgeneuro.errors import ShapeError, UsageError
+from edgeneuro.errors import FrameError, ShapeError, UsageError
 from edgeneuro.feeds import make_feed
 from edgeneuro.manifest import Graph, Manifest, Precision
+from edgeneuro.neuron import Neuron
 from edgeneuro.preprocess import frame_depth
 from edgeneuro.runtime.auto import AUTO, Choice, choose_for, chosen_graph
 from edgeneuro.runtime.backends import Backend
@@ -23,7 +24,7 @@ from edgeneuro.runtime.choose import choose_graph
 from edgeneuro.runtime.golden import check_golden
 from edgeneuro.runtime.open_graph import open_graph
 from edgeneuro.runtime.postprocess import Prediction, Result, postprocess
-from edgeneuro.spec import Array, Feed, Item
+from edgeneuro.spec import Array, Feed, Frame, Item
 
 log = logging.getLogger("edgeneuro")
 
@@ -31,8 +32,8 @@ log = logging.getLogger("edgeneuro")
 @final
 @dataclass(kw_only=True)
 class Engine:
-    """Call it with a frame, or with arrays where the network takes no image. Made by `open_engine`; a context manager
-    that closes its backend.
+    """Call it with a frame or, where the network was trained on neurons, with a neuron; with arrays where it takes no image.
+    Made by `open_engine`; a context manager that closes its backend.
 
     graph: the one of manifest.graphs in use; its backend is the one that runs it. flags: hold for every frame. choice: why
     this one, where `backend="auto"` was asked for. self_test_difference: the largest found, as `check_golden` counts
@@ -50,6 +51,16 @@ class Engine:
     choice: Choice | None = None
     self_test_difference: float | None = None
     start_ms: Mapping[str, float] = field(default_factory=dict)
+
+    def picture(self, neuron: Neuron) -> Frame:
+        """(height, width, 3) uint8, what the network looks at. Raises FrameError where it was not trained on neurons."""
+        drawing = None if self.manifest.preprocess is None else self.manifest.preprocess.drawing
+        if drawing is None:
+            raise FrameError(
+                f"frame: got a neuron, {self.manifest.model} was trained on something else; give it what it takes, or build "
+                "an engine from a network trained on neurons (model morphology)"
+            )
+        return drawing(neuron)
 
     def feed(self, item: Item) -> Feed:
         """The network's inputs for one item. Raises FrameError, ShapeError."""
@@ -81,12 +92,14 @@ class Engine:
                 spec.check(feed[spec.name])
         return feed
 
-    def __call__(self, item: Item) -> Result:
-        """item: one frame, (height, width) grey or (height, width, 3) RGB; or arrays by input name, or the one array of
-        a network with one input. Which result comes depends on manifest.task. Raises FrameError, ShapeError,
-        BackendError.
+    def __call__(self, item: Item | Neuron) -> Result:
+        """item: one frame, (height, width) grey or (height, width, 3) RGB; a neuron, which is drawn first; or arrays by
+        input name, or the one array of a network with one input. Which result comes depends on manifest.task. Raises
+        FrameError, ShapeError, BackendError.
         """
         start = perf_counter()
+        if isinstance(item, Neuron):
+            item = self.picture(item)
         feed = self.feed(item)
         preprocessed = perf_counter()
         outputs = self.infer(feed)
@@ -100,7 +113,7 @@ class Engine:
         }
         return replace(result, ms=ms, flags=self.flags + self.frame_flags(item) + result.flags)
 
-    def classify(self, item: Item) -> Prediction:
+    def classify(self, item: Item | Neuron) -> Prediction:
         """The same for a classifier, whose result is a Prediction. Raises UsageError for another task as well."""
         result = self(item)
         if not isinstance(result, Prediction):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgeneuro.errors import BundleError, SignatureError
-from edgeneuro.manifest import CLASS_MAPS, Graph, Manifest
+from edgeneuro.manifest import CLASS_MAPS, QUALITY, Graph, Manifest
 from edgeneuro.runtime.backends import BACKENDS, Backend, open_backend
 from edgeneuro.runtime.bundle import Bundle
 from edgeneuro.spec import TensorSpec
 
 if TYPE_CHECKING:
     from edgeneuro.runtime.backends.trt.records import Prebuilt
+
+FURTHER: Mapping[str, Callable[[int], tuple[int | None, ...]]] = {
+    CLASS_MAPS: lambda classes: (classes, None, None),
+    QUALITY: lambda _: (1,),
+}
+"""Shapes without the batch axis of what a classifier of so many classes may give beside its logits; None for any size."""
 
 
 def open_graph(bundle: Bundle, graph: Graph, where: str, *, threads: int | None, streams: int = 1) -> Backend:
@@ -64,8 +70,9 @@ def _check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: 
     if manifest.task == "classification":
         count = len(manifest.classes)
         _check_shapes(where, "first output", manifest.outputs[:1], (count,))
-        for spec in [spec for spec in manifest.outputs[1:] if spec.name == CLASS_MAPS]:
-            _check_shapes(where, f"output {CLASS_MAPS}", [spec], (count, None, None))
+        for spec in manifest.outputs[1:]:
+            if spec.name in FURTHER:
+                _check_shapes(where, f"output {spec.name}", [spec], FURTHER[spec.name](count))
     if manifest.task == "segmentation":
         channels = manifest.outputs[0].shape[1:2]
         known = channels == (1,) and len(manifest.classes) == 2

@@ -1,7 +1,7 @@
 """A result as a picture: what a network saw beside where it found it.
 
-Of a classifier, the class activation map of its answer; of a segmentation, the outline of every class. docs/overlay.md
-says what such a picture shows, and what it does not.
+Of a classifier, the class activation map of its answer; of a segmentation, the outline of every class; beside the picture of
+a neuron, the whole of it in colour. docs/overlay.md says what such a picture shows, and what it does not.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgeneuro.drawing import COLOURS, Drawing
 from edgeneuro.errors import UsageError
 from edgeneuro.manifest import CLASS_MAPS, Manifest
-from edgeneuro.runtime.caption import ALERT, Line, side_by_side
+from edgeneuro.neuron import APICAL, AXON, BASAL, SOMA, UNDEFINED, Neuron
+from edgeneuro.runtime.caption import ALERT, Line, captioned, side_by_side
 from edgeneuro.runtime.postprocess import Prediction, Result, Segmentation
 from edgeneuro.spec import Array, Float32, Frame
 
@@ -26,6 +28,9 @@ STRONGEST = 0.6
 """Share of the colour where a class activation map is largest; elsewhere in proportion."""
 TINT = 0.3
 """Share of the colour inside a segmented region."""
+RUNNERS_UP = 3
+"""Classes after the first whose probability is told of a neuron."""
+NEURITES = {SOMA: "soma", AXON: "axon", BASAL: "dendrite", APICAL: "apical dendrite", UNDEFINED: "undefined"}
 NOTHING = "No place added to this score: its class activation map is nowhere above zero."
 PALETTE = np.array(
     [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)],
@@ -48,27 +53,33 @@ def check_overlay(manifest: Manifest, folder: Path, out: Path | None) -> None:
         raise UsageError(f"{option}: this engine takes arrays, which are no pictures; leave it out")
     if manifest.task == "tensors":
         raise UsageError(f"{option}: this engine gives arrays, and nothing to draw over a frame; use --out")
-    if manifest.task == "classification" and all(spec.name != CLASS_MAPS for spec in manifest.outputs):
+    looks_at_neurons = manifest.preprocess.drawing is not None
+    explains = looks_at_neurons or any(spec.name == CLASS_MAPS for spec in manifest.outputs)
+    if manifest.task == "classification" and not explains:
         raise UsageError(
             f"{option}: {manifest.model} gives no class activation maps to draw; build the engine from a network that does "
             f"(model skin, or an .onnx file with an output {CLASS_MAPS}, docs/overlay.md), or leave it out"
         )
 
 
-def overlay(frame: Frame, result: Result, classes: Sequence[str]) -> Array:
+def overlay(frame: Frame, result: Result, classes: Sequence[str], neuron: Neuron | None = None) -> Array:
     """The frame beside itself with the result drawn over it, and what is to be read below.
 
-    frame: as the engine took it. classes: the manifest's. Returns (height, width, 3) uint8 RGB. Raises UsageError for a
-    result that has nothing to draw: a prediction without class maps, tensors.
+    frame: as the engine took it. classes: the manifest's. neuron: that the frame is a picture of; it is shown whole where
+    there are no class maps. Returns (height, width, 3) uint8 RGB. Raises UsageError for tensors, which have nothing to draw.
     """
+    drawn: Array | None
     plain, window = _shown(frame)
     if isinstance(result, Prediction) and result.class_maps is not None:
         drawn, lines = _explained(plain, result, result.class_maps)
     elif isinstance(result, Segmentation):
         drawn, lines = _outlined(plain, result.mask, classes)
+    elif isinstance(result, Prediction):
+        drawn, lines = _told(_enlarged(plain), result, neuron)
     else:
-        raise UsageError(f"overlay: got {type(result).__name__} without class maps or mask, expected one of the two")
-    return side_by_side(_enlarged(plain), drawn, [*lines, *window, *_warnings(result.flags)])
+        raise UsageError(f"overlay: got {type(result).__name__}, expected a prediction or a mask")
+    lines += [*window, *_warnings(result.flags)]
+    return captioned(_enlarged(plain), lines) if drawn is None else side_by_side(_enlarged(plain), drawn, lines)
 
 
 def heat_map(class_map: Float32, height: int, width: int) -> Float32:
@@ -87,7 +98,7 @@ def _explained(plain: Array, made: Prediction, class_maps: Float32) -> tuple[Arr
     """The frame in grey under the map of the predicted class."""
     class_map = class_maps[list(made.probabilities).index(made.label)]
     height, width = class_map.shape
-    title = Line(text=f"{made.label} {100 * made.probabilities[made.label]:.1f} %", large=True)
+    title = _title(made)
     heat = _enlarged(heat_map(class_map, *plain.shape[:2]), smooth=True)
     if not heat.any():
         return _enlarged(plain), [title, Line(text=NOTHING, colour=ALERT)]
@@ -95,6 +106,29 @@ def _explained(plain: Array, made: Prediction, class_maps: Float32) -> tuple[Arr
     grey = cv2.cvtColor(cv2.cvtColor(_enlarged(plain), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     key = _heated(np.full((1, 256, 3), 160, np.uint8), np.linspace(0, 1, 256, dtype=np.float32)[None])[0]
     return _heated(grey, heat), [title, Line(text=said, key=key)]
+
+
+def _title(made: Prediction) -> Line:
+    return Line(text=f"{made.label} {100 * made.probabilities[made.label]:.1f} %", large=True)
+
+
+def _told(shown: Array, made: Prediction, neuron: Neuron | None) -> tuple[Array | None, list[Line]]:
+    """The whole neuron in the colours of its neurites, as large as `shown`; what is likely, and what the colours mean."""
+    others = sorted((made.probabilities[name], name) for name in made.probabilities if name != made.label)
+    lines = [_title(made)]
+    if others:
+        said = ", ".join(f"{name} {100 * share:.1f} %" for share, name in others[: -RUNNERS_UP - 1 : -1])
+        lines.append(Line(text=f"Then: {said}"))
+    if made.quality is not None:
+        lines.append(Line(text=f"Quality {made.quality:.2f}: how typical it is, from 0 to 1."))
+    if neuron is None:
+        return None, lines
+    lines.append(Line(text="Left what the network sees, right the whole neuron:"))
+    there = np.unique(neuron.types).tolist()
+    lines += [
+        Line(text=word, key=np.array([COLOURS[kind]], np.uint8)) for kind, word in NEURITES.items() if kind in there
+    ]
+    return Drawing(variant="raw", view="rgb", side_px=shown.shape[0])(neuron), lines
 
 
 def _heated(grey: Array, heat: Float32) -> Array:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edgeneuro.errors import BackendError
-from edgeneuro.manifest import CLASS_MAPS, Manifest, Task
+from edgeneuro.manifest import CLASS_MAPS, QUALITY, Manifest, Task
 from edgeneuro.spec import Array, Float32, Item
 
 
@@ -19,7 +19,8 @@ class Prediction:
     """What a classifier says about one frame.
 
     probabilities: class name -> 0..1, in the manifest's order. class_maps: (class, height, width) float32, in that order
-    too, what each place gives to each logit, not rectified; None of a network that has none. ms: "preprocess",
+    too, what each place gives to each logit, not rectified; None of a network that has none. quality: 0..1, how typical the
+    frame is, None of a network that does not say. ms: "preprocess",
     "inference", "postprocess", milliseconds of wall time. flags: what a reader must know before trusting the label, e.g.
     "simulated_training".
     """
@@ -28,6 +29,7 @@ class Prediction:
     label: str
     probabilities: Mapping[str, float]
     class_maps: Float32 | None = None
+    quality: float | None = None
     ms: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
@@ -91,11 +93,12 @@ def class_mask(logits: Array) -> Array:
 def _classification(manifest: Manifest, outputs: Mapping[str, Array], _: Item) -> Prediction:
     row = softmax(outputs[manifest.outputs[0].name])[0].tolist()
     probabilities = dict(zip(manifest.classes, row, strict=True))
-    maps = outputs.get(CLASS_MAPS)
+    maps, quality = outputs.get(CLASS_MAPS), outputs.get(QUALITY)
     return Prediction(
         label=max(probabilities, key=probabilities.__getitem__),
         probabilities=probabilities,
         class_maps=None if maps is None else maps[0],
+        quality=None if quality is None else float(quality[0, 0]),
     )
 
 

@@ -13,7 +13,9 @@ import numpy as np
 
 from edgeneuro.data.arrays import ARRAY_SUFFIXES, read_arrays
 from edgeneuro.data.decode import SUFFIXES, read_frame
+from edgeneuro.data.swc import SWC_SUFFIX, is_neuron_file, read_swc
 from edgeneuro.errors import EdgeNeuroError, FrameError
+from edgeneuro.neuron import Neuron
 from edgeneuro.spec import Array, Item
 
 log = logging.getLogger("edgeneuro")
@@ -21,7 +23,7 @@ log = logging.getLogger("edgeneuro")
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFrame:
-    """One frame or set of arrays of a source, or why there is none.
+    """One frame, neuron or set of arrays of a source, or why there is none.
 
     source: path as named by the user, or below a folder so named. name: what a result is filed under: the path below
     that folder, else the file's name. index: frame within the file, 0 for a still image. Exactly one of item and error is
@@ -31,18 +33,18 @@ class SourceFrame:
     source: str
     name: Path
     index: int
-    item: Item | None = None
+    item: Item | Neuron | None = None
     error: EdgeNeuroError | None = None
 
 
-def read_sources(sources: Iterable[str], *, arrays: bool = False) -> Iterator[SourceFrame]:
+def read_sources(sources: Iterable[str], *, arrays: bool = False, neurons: bool = False) -> Iterator[SourceFrame]:
     """What files, folders (with what lies below them) and patterns ("scans/**/*.png") hold, in the order given.
 
-    arrays: .npz and .npy files as they are, one sample a file, for networks that take no frames. Otherwise frames; a .npy
-    file of shape (frame, height, width[, 3]) yields each of its frames. Within a folder or pattern, names are in natural
+    arrays: .npz and .npy files as they are, one sample a file, for networks that take no frames. neurons: .swc files in
+    folders as well. Otherwise frames; a .npy file of shape (frame, height, width[, 3]) yields each of its frames. Within a folder or pattern, names are in natural
     order: frame2 before frame10. What cannot be read is yielded as an error and the rest goes on.
     """
-    wanted = ARRAY_SUFFIXES if arrays else SUFFIXES
+    wanted = ARRAY_SUFFIXES if arrays else (*SUFFIXES, SWC_SUFFIX) if neurons else SUFFIXES
     for source in sources:
         try:
             folder, paths = _paths(source, wanted)
@@ -107,6 +109,9 @@ def _arrays(path: Path, name: Path) -> Iterator[SourceFrame]:
 
 def _frames(path: Path, name: Path) -> Iterator[SourceFrame]:
     try:
+        if is_neuron_file(path):
+            yield SourceFrame(source=str(path), name=name, index=0, item=read_swc(path))
+            return
         stack = _stack(path) if path.suffix.lower() == ".npy" else None
         if stack is None:
             yield SourceFrame(source=str(path), name=name, index=0, item=read_frame(path))

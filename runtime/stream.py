@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeneuro.errors import EdgeNeuroError
 from edgeneuro.manifest import Task
+from edgeneuro.neuron import Neuron
 from edgeneuro.runtime.engine import Engine
 from edgeneuro.runtime.postprocess import Prediction, Result, Segmentation
 from edgeneuro.runtime.sources import SourceFrame, read_sources
@@ -53,7 +54,8 @@ class FrameResult:
             return {"mask": file, "foreground_fraction": share, "overlay": overlay}
         if not isinstance(made, Prediction):
             return {"class": None, "probabilities": None, "overlay": overlay}
-        return {"class": made.label, "probabilities": dict(made.probabilities), "overlay": overlay}
+        quality = {} if made.quality is None else {"quality": made.quality}
+        return {"class": made.label, "probabilities": dict(made.probabilities), **quality, "overlay": overlay}
 
 
 def run_sources(
@@ -64,7 +66,9 @@ def run_sources(
     out: where masks and outputs are written, overlays: where pictures are, None writes none. Raises OutputError when one
     of them cannot be written.
     """
-    for item in read_sources(sources, arrays=engine.manifest.preprocess is None):
+    preprocess = engine.manifest.preprocess
+    neurons = preprocess is not None and preprocess.drawing is not None
+    for item in read_sources(sources, arrays=preprocess is None, neurons=neurons):
         yield _run(engine, item, out, overlays)
 
 
@@ -76,14 +80,19 @@ def _run(engine: Engine, item: SourceFrame, out: ResultFolder | None, overlays: 
             result = engine(item.item)
         except EdgeNeuroError as problem:
             error = problem
-    classes = engine.manifest.classes
+    classes, file, picture = engine.manifest.classes, None, None
+    if result is not None and out is not None:
+        file = out.write(result, item, len(classes))
+    if result is not None and item.item is not None and overlays is not None:
+        seen = engine.picture(item.item) if isinstance(item.item, Neuron) else item.item
+        picture = overlays.write(result, item, seen, classes)
     return FrameResult(
         source=item.source,
         index=item.index,
         task=engine.manifest.task,
         flags=engine.flags if result is None else result.flags,
         result=result,
-        file=out.write(result, item, len(classes)) if out is not None and result is not None else None,
-        overlay=overlays.write(result, item, classes) if overlays is not None and result is not None else None,
+        file=file,
+        overlay=picture,
         error=error,
     )

@@ -12,10 +12,11 @@ from edgeneuro.data.arrays import encode_npz
 from edgeneuro.errors import OutputError, UsageError
 from edgeneuro.files import write_bytes
 from edgeneuro.manifest import Task
+from edgeneuro.neuron import Neuron
 from edgeneuro.runtime.overlay import overlay
 from edgeneuro.runtime.postprocess import Result, Segmentation, TensorOutputs
 from edgeneuro.runtime.sources import SourceFrame
-from edgeneuro.spec import Array
+from edgeneuro.spec import Array, Item
 
 FULL = 255
 """Pixel value of the foreground in a mask of two classes, so that people see it; more classes are written as numbers."""
@@ -78,11 +79,13 @@ class OverlayFolder(FrameFolder):
 
     option = "--overlay"
 
-    def write(self, result: Result, item: SourceFrame, classes: Sequence[str]) -> Path:
-        """The file with `result` drawn over its frame. classes: the manifest's. Raises OutputError, UsageError."""
-        if not isinstance(item.item, np.ndarray):
+    def write(self, result: Result, item: SourceFrame, seen: Item, classes: Sequence[str]) -> Path:
+        """The file with `result` drawn over `seen`, the frame or the picture of the neuron that the engine looked at.
+        classes: the manifest's. Raises OutputError, UsageError."""
+        if not isinstance(seen, np.ndarray):
             raise UsageError(f"--overlay {self.path}: {item.source} is no picture; leave it out")
-        picture = cv2.cvtColor(overlay(item.item, result, classes), cv2.COLOR_RGB2BGR)
+        neuron = item.item if isinstance(item.item, Neuron) else None
+        picture = cv2.cvtColor(overlay(seen, result, classes, neuron), cv2.COLOR_RGB2BGR)
         return self._put(item, ".png", bytes(cv2.imencode(".png", picture)[1]))
 
 

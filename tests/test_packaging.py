@@ -13,7 +13,7 @@ from edgeneuro.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-HEAVY = ("torch", "lightning", "onnx", "onnxscript", "nncf", "sklearn", "scipy", "skimage")
+HEAVY = ("torch", "lightning", "onnx", "onnxscript", "nncf", "sklearn", "scipy", "skimage", "morphio", "neurom")
 
 
 def imported_by(*modules: str) -> set[str]:

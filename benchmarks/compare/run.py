@@ -49,7 +49,8 @@ def compare(
     with ExitStack() as stack:
         executables = open_files(paths, choice or Choice(), stack)
         meaning = common_meaning(executables.interfaces)
-        frames = frames_for(executables.interfaces, meaning, dataset, most=max_frames, seed=seed)
+        drawing = None if meaning.preprocess is None else meaning.preprocess.drawing
+        frames = frames_for(executables.interfaces, meaning, dataset.drawn_as(drawing), most=max_frames, seed=seed)
         measured = _measure(executables, meaning, frames, track)
     return _comparison(executables, meaning, frames, measured, limits, seed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,7 @@ def frames_for(bundle: Bundle, dataset: DataSet | None, seed: int) -> Frames:
 def _of_data(manifest: Manifest, dataset: DataSet) -> Frames:
     if not dataset.samples:
         raise DataError(f"{dataset.name}: holds no frames, expected at least one")
+    dataset = replace(manifest.drawn(dataset), picture_reader=None)  # a device reads and draws each neuron anew
     picked = np.linspace(0, len(dataset) - 1, min(COUNT, len(dataset))).astype(int)
     samples = [dataset.samples[i] for i in picked]
     read = dataset.item if manifest.preprocess is None else dataset.read

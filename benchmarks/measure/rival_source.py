@@ -50,6 +50,7 @@ def _feeds(label: str, bundle: Bundle, frames: Frames, dataset: DataSet | None, 
             len(frames.items),
         )
         return frames.feeds
+    source = manifest.drawn(source)
     images = manifest.preprocess is not None
     rng = np.random.default_rng(settings.seed)
     chosen = choose_samples(source.samples, CALIBRATION_FRAMES, rng, source.read if images else None)

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeneuro.cli.options import HELP, Force, GroupColumn, Json, LabelColumn, err, out, print_facts, print_json
+from edgeneuro.cli.options import (
+    HELP,
+    Force,
+    GroupColumn,
+    Json,
+    LabelColumn,
+    Quiet,
+    err,
+    out,
+    print_facts,
+    print_json,
+    tracked,
+)
 
 if TYPE_CHECKING:
     from edgeneuro.data.describe import Known, Summary
@@ -52,7 +64,9 @@ def list_sets(json: Json = False) -> None:
 def describe(
     source: Annotated[
         str,
-        typer.Argument(metavar="SRC", help="A folder, a registered name, or phantom[:SEED] or phantom-lesions[:SEED]."),
+        typer.Argument(
+            metavar="SRC", help="A folder, a registered name, or phantom, phantom-lesions or phantom-neurons[:SEED]."
+        ),
     ],
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
@@ -84,14 +98,18 @@ def describe(
 
 @app.command()
 def make(
-    kind: Annotated[str, typer.Argument(metavar="NAME", help="What to simulate: phantom or phantom-lesions.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="NAME", help="What to simulate: phantom, phantom-lesions or phantom-neurons.")
+    ],
     folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write.")],
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Other seeds give other subjects or lesions.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Other seeds give other subjects, lesions, neurons.")
+    ] = 0,
     force: Force = False,
 ) -> None:
     """Write a simulated data set as a folder.
 
-    PNG files with labels.csv and dataset.json, as any command takes them.
+    PNG files, of neurons SWC files, with labels.csv and dataset.json, as any command takes them.
 
     \b
     edgeneuro data make phantom --out phantom/ --seed 7
@@ -107,6 +125,40 @@ def make(
         write_folder(dataset, folder, force=force, on_frame=advance)
     groups = len({sample.group for sample in dataset.samples})
     out().print(f"{folder}: {len(dataset)} frames in {groups} groups, simulated", soft_wrap=True)
+
+
+@app.command("fetch-neuromorpho")
+def fetch_neuromorpho(
+    species: Annotated[str, typer.Option("--species", metavar="NAME", help="As NeuroMorpho.Org has it, e.g. rat.")],
+    cell_type: Annotated[
+        list[str], typer.Option("--cell-type", metavar="NAME", help="A class, e.g. pyramidal; repeat for others.")
+    ],
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write, or to go on with.")],
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Neurons of each class at most.")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Server that has the interface.  [default: https://neuromorpho.org]"),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Reconstructions of neurons from NeuroMorpho.Org.
+
+    SWC files with labels.csv, grouped by archive. One request a second; a run that was stopped goes on when it is
+    started again. Cite the original papers (column reference_doi) and NeuroMorpho.Org.
+
+    \b
+    edgeneuro data fetch-neuromorpho --species rat --cell-type pyramidal --cell-type basket --out rat/
+    """
+    from edgeneuro.data.neuromorpho import HOST, Query, fetch
+    from edgeneuro.data.polite_http import PoliteReader
+
+    query = Query(species=species, cell_types=tuple(dict.fromkeys(cell_type)), limit=limit)
+    fetched = fetch(query, folder, PoliteReader(host=host or HOST), track=tracked("fetching", quiet=quiet))
+    out().print(
+        f"{folder}: {sum(fetched.neurons.values())} neurons ({_counts(fetched.neurons)}); "
+        f"left out: {_counts(fetched.left_out) or 'none'}",
+        soft_wrap=True,
+    )
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def _trust(bundle: Bundle) -> Trust:
 
 def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
     """What people read: name, value. size_bytes: of the whole file."""
-    from edgeneuro.manifest import CLASS_MAPS
+    from edgeneuro.manifest import CLASS_MAPS, QUALITY
 
     into = f" into {', '.join(manifest.classes)}" if manifest.classes else ""
     yield "model", f"{manifest.model}, {manifest.task}{into}"
@@ -111,6 +111,8 @@ def facts(manifest: Manifest, size_bytes: int) -> Iterator[tuple[str, str]]:
         if spec.name == CLASS_MAPS:
             height, width = spec.shape[2:]
             yield "explains", f"class activation maps of {width} x {height} places (run --overlay)"
+        elif spec.name == QUALITY:
+            yield "rates", "every frame with a quality, 0 to 1 (run)"
     yield "compute", f"{manifest.compute.params:,} parameters, {manifest.compute.macs:,} multiply-accumulates a frame"
     yield "size", f"{size_bytes:,} bytes"
     yield "trained on", "unknown" if manifest.trained_on is None else _data(manifest.trained_on)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgeneuro.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from edgeneuro.training.settings import SiameseSettings
+    from edgeneuro.drawing import Drawing
+    from edgeneuro.training.settings import SelfCureSettings, SiameseSettings
+
+Record = TypeVar("Record")
 
 
 def parse_option(text: str, option: str = "--option", example: str = "attention=none") -> tuple[str, Any]:
@@ -24,11 +27,29 @@ def parse_option(text: str, option: str = "--option", example: str = "attention=
 
 def siamese_settings(given: list[str]) -> SiameseSettings:
     """From ["gamma=0", "shared=true"]. Raises UsageError for a name or value that is none."""
-    from edgeneuro.records import from_json
     from edgeneuro.training.settings import SiameseSettings
 
-    values = dict(parse_option(text, "--siamese", "gamma=0") for text in given)
+    return _record(SiameseSettings, given, "--siamese", "gamma=0")
+
+
+def self_cure_settings(given: list[str]) -> SelfCureSettings:
+    """From ["margin=0.1", "weights=true"]. Raises UsageError for a name or value that is none."""
+    from edgeneuro.training.settings import SelfCureSettings
+
+    return _record(SelfCureSettings, given, "--self-cure", "margin=0.1")
+
+
+def drawing_settings(given: list[str]) -> Drawing:
+    """From ["view=xyz", "variant=raw"]. Raises UsageError for a name or value that is none."""
+    from edgeneuro.drawing import Drawing
+
+    return _record(Drawing, given, "--drawing", "view=xyz")
+
+
+def _record(kind: type[Record], given: list[str], option: str, example: str) -> Record:
+    from edgeneuro.records import from_json
+
     try:
-        return from_json(SiameseSettings, values, "--siamese")
+        return from_json(kind, dict(parse_option(text, option, example) for text in given), option)
     except InputError as error:
         raise UsageError(str(error)) from error

@@ -18,7 +18,7 @@ def command(
     engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="An .edge file.", show_default=False)],
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="Images, folders, patterns, .npy, .npz.", show_default=False),
+        typer.Argument(metavar="SOURCE...", help="Images, folders, patterns, .npy, .npz, .swc.", show_default=False),
     ],
     precision: PrecisionOption = None,
     backend: BackendOption = None,
@@ -36,15 +36,16 @@ def command(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Run an .edge file on images or arrays, in the order given.
+    """Run an .edge file on images, arrays or neurons, in the order given.
 
     A classifier prints a class and its probability; a segmentation the share of the foreground, and with --out writes
     each mask; any other network writes its outputs to --out. A network that takes arrays reads .npz files, one array an
-    input. A file that cannot be read is reported in its own line, the rest goes on, and the exit code is 1.
+    input; one trained on neurons reads .swc files, and draws them as it was trained. A file that cannot be read is
+    reported in its own line, the rest goes on, and the exit code is 1.
 
     With --overlay each frame becomes a picture for people: of a segmentation the outline of every class, of a classifier
-    that explains itself (model skin) where in the frame its answer comes from. Into a folder that holds something it is
-    written with --force alone, as --out is.
+    that explains itself (model skin) where in the frame its answer comes from, of a neuron the whole cell. Into a folder
+    that holds something it is written with --force alone, as --out is.
 
     With --backend auto the graphs of the engine are timed on every installed backend, once for each machine and engine;
     -v says which was taken and why.
@@ -54,6 +55,7 @@ def command(
     edgeneuro run myositis-int8.edge frame.png --json     one JSON object a line
     edgeneuro run neurons-int8.edge scans/ --out masks/
     edgeneuro run skin-int8.edge photo.jpg --overlay pictures/
+    edgeneuro run morphology.edge cell.swc cells/ --overlay pictures/
     edgeneuro run myositis-int8.edge folder/ --backend auto -v
     """
     from edgeneuro.runtime import open_engine
@@ -96,8 +98,9 @@ def _answer(done: FrameResult) -> str:
     from edgeneuro.runtime import Prediction, Segmentation, TensorOutputs
 
     match done.result:
-        case Prediction(label=label, probabilities=probabilities):
-            return f"{label} {100 * probabilities[label]:.1f} %"
+        case Prediction(label=label, probabilities=probabilities, quality=quality):
+            rated = "" if quality is None else f", quality {quality:.2f}"
+            return f"{label} {100 * probabilities[label]:.1f} %{rated}"
         case Segmentation(foreground_fraction=share):
             return f"foreground {100 * share:.2f} %"
         case TensorOutputs(outputs=outputs):

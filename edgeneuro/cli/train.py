@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeneuro.cli.named import parse_option, siamese_settings
+from edgeneuro.cli.named import drawing_settings, parse_option, self_cure_settings, siamese_settings
 from edgeneuro.cli.options import Force, GroupColumn, Json, Keep, LabelColumn, Quiet, Threads, err, out, print_json
 from edgeneuro.errors import UsageError
 
@@ -24,6 +24,7 @@ class Imaging(str, Enum):
 
     ULTRASOUND = "ultrasound"
     PHOTOGRAPH = "photograph"
+    NEURON = "neuron"
 
 
 class Protocol(str, Enum):
@@ -37,7 +38,7 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model to train: myositis, myositis-dual, skin, mobilenet-v2, resnet18 or efficientnet-lite0.",
+            help="Model to train: myositis, myositis-dual, skin, morphology, mobilenet-v2, resnet18 or efficientnet-lite0.",
             metavar="MODEL",
         ),
     ],
@@ -96,7 +97,8 @@ def command(
         str | None,
         typer.Option(
             "--initial",
-            help="Start from these weights: imagenet where the model has some, or a checkpoint of the same model.",
+            help="Start from these weights: imagenet where the model has some, a checkpoint of the same model, or ImageNet "
+            "weights in a .safetensors file (resnet18, morphology).",
             metavar="WEIGHTS",
         ),
     ] = None,
@@ -125,8 +127,8 @@ def command(
         Imaging | None,
         typer.Option(
             "--augmentation",
-            help="What epochs may change: ultrasound keeps depth pointing down, photograph has no side that is up.  "
-            "[default: the model's]",
+            help="What epochs may change: ultrasound keeps depth pointing down, photograph has no side that is up, neuron is "
+            "drawn from all sides.  [default: the model's]",
             show_default=False,
         ),
     ] = None,
@@ -135,6 +137,23 @@ def command(
         typer.Option(
             "--siamese",
             help="Of training on pairs, e.g. gamma=0, shared=true, pairs=false; repeatable; docs/skin.md has all.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    self_cure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--self-cure",
+            help="Of weighing samples, e.g. margin=0.1, relabel_margin=0.2, weights=false; repeatable; docs/morphology.md "
+            "has all.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    drawing: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--drawing",
+            help="Of neurons, e.g. view=xyz, variant=raw; repeatable; docs/morphology.md has all.",
             metavar="NAME=VALUE",
         ),
     ] = None,
@@ -204,6 +223,8 @@ def command(
         "channels": channels,
         "augmentation": augmentation.value if augmentation else None,
         "siamese": siamese_settings(siamese) if siamese else None,
+        "self_cure": self_cure_settings(self_cure) if self_cure else None,
+        "drawing": drawing_settings(drawing) if drawing else None,
         "options": dict(map(parse_option, option)) if option else None,
     }
     checkpoint = starting_checkpoint(qat, finetune, target, given)
@@ -257,6 +278,8 @@ def starting_checkpoint(
             "channels",
             "augmentation",
             "siamese",
+            "self_cure",
+            "drawing",
             "options",
         )
         for name in own:

@@ -30,7 +30,7 @@ class Summary:
     """Counts of a data set. Schema: docs/schemas/data-describe.schema.json.
 
     folds: fold -> frames, empty where the table has none. sizes: "WIDTHxHEIGHT" in px -> frames. pixels: element
-    type and channels -> frames; of .npz files both say so of every array. columns: what `evaluate --by` accepts. unreadable: source -> what is wrong with it.
+    type and channels -> frames; of .npz files both say so of every array, of neurons both are of their pictures. columns: what `evaluate --by` accepts. unreadable: source -> what is wrong with it.
     """
 
     name: str
@@ -61,7 +61,7 @@ def summarise(dataset: DataSet, *, on_frame: Callable[[], None] = lambda: None) 
         else:
             size, kind = _shape(arrays)
             sizes[size] += 1
-            pixels[kind] += 1
+            pixels[f"neuron, drawn as {kind}" if dataset.has_neurons else kind] += 1
         on_frame()
     per_class = [[sample for sample in dataset.samples if sample.target == n] for n in range(len(dataset.classes))]
     folds = Counter(sample.fold for sample in dataset.samples if sample.fold is not None)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from edgeneuro.data.arrays import is_array_file, read_arrays
 from edgeneuro.data.burlina import is_burlina, open_burlina
 from edgeneuro.data.decode import SUFFIXES, is_frame_file, read_frame
+from edgeneuro.data.ham10000 import is_ham10000, open_ham10000
 from edgeneuro.data.masks import TWO_CLASSES, read_mask
+from edgeneuro.data.pictures import read_picture
 from edgeneuro.data.registered import DESCRIPTION, NOT_IMAGES, REGISTERED, Description, read_description
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.simulated import SIMULATED, is_simulated, open_simulated
+from edgeneuro.data.swc import SWC_SUFFIX, is_neuron_file, read_swc
 from edgeneuro.data.tables import table_samples, walk
+from edgeneuro.drawing import Drawing
 from edgeneuro.errors import DataError
+from edgeneuro.neuron import Neuron
 from edgeneuro.spec import Array, Frame, Item
 
 DATA_VARIABLE = "EDGENEURO_DATA"
@@ -63,6 +70,10 @@ def open_folder(folder: Path, *, label_column: str | None = None, group_column: 
         if group_column:
             raise DataError(f"{folder}: groups are always the subjects here; leave --group-column out")
         return open_burlina(folder, scenario=label_column or "S4")
+    if is_ham10000(folder) and not any((folder / name).is_file() for name in (DESCRIPTION, "labels.csv")):
+        if label_column or group_column:
+            raise DataError(f"{folder}: labels and groups are always dx and lesion_id here; leave the flags out")
+        return open_ham10000(folder)
     description = _describe(folder)
     if description is None:
         if label_column or group_column:
@@ -86,6 +97,7 @@ def open_folder(folder: Path, *, label_column: str | None = None, group_column: 
         reader=partial(read_sample, folder),
         array_reader=partial(read_item, folder),
         mask_reader=partial(_read_mask, folder, len(classes)) if samples[0].mask is not None else None,
+        **_neurons(folder, samples),
         subgroups=_subgroups(description, samples[0]),
         dropped=dropped,
         simulated=description.simulated,
@@ -102,6 +114,28 @@ def read_item(folder: Path, sample: Sample) -> Item:
     """The arrays of a sample whose source is a .npz or .npy in `folder`, the pixels of any other."""
     path = folder / sample.source
     return read_arrays(path) if is_array_file(path) else read_frame(path)
+
+
+def read_neuron(folder: Path, sample: Sample) -> Neuron:
+    """The neuron of a sample whose source is an SWC file in `folder`."""
+    return read_swc(folder / sample.source)
+
+
+def _neurons(folder: Path, samples: Sequence[Sample]) -> dict[str, Any]:
+    """How the samples are read where they are SWC files. Raises DataError where some are and some are not."""
+    neurons = [sample.source for sample in samples if is_neuron_file(PurePath(sample.source))]
+    if neurons and len(neurons) < len(samples):
+        raise DataError(
+            f"{folder}: has {len(neurons)} neurons ({neurons[0]}, ...) among {len(samples)} files, expected all or none; "
+            "keep neurons and pictures in folders of their own"
+        )
+    if not neurons:
+        return {}
+    return {"neuron_reader": partial(read_neuron, folder), "picture_reader": partial(_read_picture, folder)}
+
+
+def _read_picture(folder: Path, sample: Sample, drawing: Drawing) -> Frame:
+    return read_picture(folder / sample.source, drawing)
 
 
 def _subgroups(description: Description, sample: Sample) -> dict[str, tuple[float, ...]]:
@@ -135,10 +169,10 @@ def _describe(folder: Path) -> Description | None:
 
 def _open_without_table(folder: Path) -> DataSet:
     files = [path.relative_to(folder) for path in walk(folder)]
-    frames = [file for file in files if is_frame_file(file) or is_array_file(file)]
+    frames = [file for file in files if is_frame_file(file) or is_array_file(file) or is_neuron_file(file)]
     if not frames:
         raise DataError(
-            f"{folder}: holds no frames, expected labels.csv or files ending in {' '.join((*SUFFIXES, '.npz'))}"
+            f"{folder}: holds no frames, expected labels.csv or files ending in {' '.join((*SUFFIXES, '.npz', SWC_SUFFIX))}"
         )
     at_top = sum(len(file.parts) == 1 for file in frames)
     if at_top not in (0, len(frames)):
@@ -176,6 +210,7 @@ def _open_without_table(folder: Path) -> DataSet:
         reader=partial(read_sample, folder),
         array_reader=partial(read_item, folder),
         mask_reader=partial(_read_mask, folder, len(classes)) if masks else None,
+        **_neurons(folder, samples),
         dropped={"not a frame file": left_out} if left_out else {},
     )
 

@@ -86,11 +86,22 @@ REGISTERED: Mapping[str, Description] = {
             subgroups={"sex": (), "age": AGES, "localization": (), "dx_type": ()},
             licence="CC-BY-NC-4.0",
         ),
+        Description(
+            name="rat_neuron_swc",
+            label_column="class12",
+            fold_column="fold",
+            classes=(
+                *("BTC", "DBC", "L2_TPC", "L5_TPC", "L5_UPC", "L6_BPC"),
+                *("L6_IPC", "L6_TPC", "LBC", "MC", "NBC", "SBC"),
+            ),
+            subgroups={"cell_class": (), "layer": ()},
+            licence="CC-BY-4.0",
+        ),
     )
 }
 
-NOT_IMAGES = ("rat_neuron_swc", "v1_gratings_2p")
-"""Known sets of neuron reconstructions and recordings, which are no labelled images."""
+NOT_IMAGES = ("v1_gratings_2p",)
+"""Known sets of recordings, which are no labelled images or neurons."""
 
 
 def read_description(folder: Path) -> Description:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from edgeneuro.drawing import Drawing
 from edgeneuro.errors import DataError
+from edgeneuro.neuron import Neuron
 from edgeneuro.spec import Array, Frame, Item
 
 
@@ -45,7 +47,8 @@ class DataSet:
 
     name: for messages and manifests, never a path of this machine. classes: in order of class number, empty where
     unlabelled; of a set with masks, what each value of a mask means, 0 first, the background. array_reader: of sets that
-    hold arrays. mask_reader: of sets with masks. subgroups: columns by which accuracy is broken down -> where their numbers
+    hold arrays. mask_reader: of sets with masks. neuron_reader: of sets of neurons, whose frames are drawn as `drawing` says;
+    picture_reader: draws them where that need not be done anew each time. subgroups: columns by which accuracy is broken down -> where their numbers
     are cut into bands, () for values as they are. dropped: reason -> number of rows left out. simulated: made by this
     package.
     """
@@ -56,6 +59,9 @@ class DataSet:
     reader: Callable[[Sample], Frame]
     array_reader: Callable[[Sample], Item] | None = None
     mask_reader: Callable[[Sample], Array] | None = None
+    neuron_reader: Callable[[Sample], Neuron] | None = None
+    picture_reader: Callable[[Sample, Drawing], Frame] | None = None
+    drawing: Drawing = field(default_factory=Drawing)
     subgroups: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     simulated: bool = False
@@ -65,13 +71,42 @@ class DataSet:
         return len(self.samples)
 
     def read(self, sample: Sample) -> Frame:
-        """Pixels of one sample: (height, width) grey or (height, width, 3) RGB. Raises FrameError."""
-        return self.reader(sample)
+        """Pixels of one sample: (height, width) grey or (height, width, 3) RGB; of a neuron its picture. Raises FrameError."""
+        if self.neuron_reader is None:
+            return self.reader(sample)
+        if self.picture_reader is None:
+            return self.drawing(self.neuron_reader(sample))
+        return self.picture_reader(sample, self.drawing)
+
+    @property
+    def has_neurons(self) -> bool:
+        """Whether every sample is a reconstructed neuron."""
+        return self.neuron_reader is not None
+
+    def neuron(self, sample: Sample) -> Neuron:
+        """The tree that `read` draws. Raises DataError for a set of frames, FrameError."""
+        if self.neuron_reader is None:
+            raise DataError(f"{self.name}: holds frames, expected neurons; give a folder of .swc files")
+        return self.neuron_reader(sample)
+
+    def drawn_as(self, drawing: Drawing | None) -> DataSet:
+        """The same neurons in the pictures that a network was trained on, as its preprocessing says; frames as they are.
+
+        Raises DataError for neurons where there is no drawing: the network was trained on something else.
+        """
+        if not self.has_neurons:
+            return self
+        if drawing is None:
+            raise DataError(
+                f"{self.name}: holds neurons, but the network does not say how they are drawn, expected one that was trained "
+                "on neurons; give it frames"
+            )
+        return replace(self, drawing=drawing)
 
     def item(self, sample: Sample) -> Item:
         """What a network that takes arrays is fed with: the arrays of a .npz by name, the array of a .npy as it is, else
         the pixels. Raises FrameError."""
-        return self.read(sample) if self.array_reader is None else self.array_reader(sample)
+        return self.read(sample) if self.array_reader is None or self.has_neurons else self.array_reader(sample)
 
     @property
     def has_masks(self) -> bool:

@@ -11,6 +11,7 @@ from edgeneuro.errors import DataError
 SIMULATED: Mapping[str, str] = {
     "phantom": "edgeneuro.data.phantom:phantom_dataset",
     "phantom-lesions": "edgeneuro.data.phantom_lesions:lesions_dataset",
+    "phantom-neurons": "edgeneuro.data.phantom_neurons:neurons_dataset",
 }
 """Name -> "module:function", called with the seed."""
 

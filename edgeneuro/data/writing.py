@@ -1,4 +1,4 @@
-"""A data set written as a folder that `open_data` reads back: PNG files, labels.csv, dataset.json."""
+"""A data set written as a folder that `open_data` reads back: PNG or SWC files, labels.csv, dataset.json."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import cv2
 
 from edgeneuro.data.registered import DESCRIPTION, Description, read_description
 from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.data.swc_text import encode_swc
 from edgeneuro.errors import DataError, OutputError
 from edgeneuro.files import canonical_json, refuse_existing
 from edgeneuro.records import to_json
@@ -23,7 +24,7 @@ from edgeneuro.spec import Frame
 def write_folder(
     dataset: DataSet, out: Path, *, force: bool = False, on_frame: Callable[[], None] = lambda: None
 ) -> None:
-    """Write every frame of a labelled data set and what describes it; the folder appears whole or not at all.
+    """Write every frame, or neuron, of a labelled data set and what describes it; the folder appears whole or not at all.
 
     Groups keep their names, so the guards against leakage know a frame of the copy by its group. force: replace
     `out`, if it is itself a simulated data set. Raises OutputError when `out` exists or cannot be written.
@@ -39,16 +40,22 @@ def write_folder(
         simulated=dataset.simulated,
     )
     with _whole_folder(out) as folder:
-        (folder / "images").mkdir()
+        (folder / _subfolder(dataset)).mkdir()
         for sample in dataset.samples:
-            (folder / _file(sample)).write_bytes(_png(dataset.read(sample)))
+            data = encode_swc(dataset.neuron(sample)) if dataset.has_neurons else _png(dataset.read(sample))
+            (folder / _file(dataset, sample)).write_bytes(data)
             on_frame()
         _write_table(folder / description.table, dataset)
         (folder / DESCRIPTION).write_bytes(canonical_json(to_json(description)))
 
 
-def _file(sample: Sample) -> str:
-    return f"images/{sample.source.replace('/', '_')}_{sample.index:02d}.png"
+def _subfolder(dataset: DataSet) -> str:
+    return "neurons" if dataset.has_neurons else "images"
+
+
+def _file(dataset: DataSet, sample: Sample) -> str:
+    name = f"{_subfolder(dataset)}/{sample.source.replace('/', '_')}"
+    return f"{name}.swc" if dataset.has_neurons else f"{name}_{sample.index:02d}.png"
 
 
 def _png(frame: Frame) -> bytes:
@@ -65,7 +72,7 @@ def _write_table(path: Path, dataset: DataSet) -> None:
         for sample in dataset.samples:
             label = "" if sample.target is None else dataset.classes[sample.target]
             cells = [sample.tags.get(name, "") for name in tags]
-            table.writerow([_file(sample), label, sample.group, *cells, *([sample.fold] if folds else [])])
+            table.writerow([_file(dataset, sample), label, sample.group, *cells, *([sample.fold] if folds else [])])
 
 
 def _refuse_foreign(out: Path) -> None:

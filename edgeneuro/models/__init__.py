@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgeneuro.errors import InputError
 
-Imaging = Literal["ultrasound", "photograph"]
+Imaging = Literal["ultrasound", "photograph", "neuron"]
 """How frames were taken, which says what another recording of the same would differ in."""
 
 
@@ -18,8 +18,9 @@ class ModelEntry:
     maps (batch, channel, height, width) float32 to (batch, class) logits. image_size: default side in px.
     data: default data set. primary_metric: key in edgeneuro.metrics. learning_rate, optimiser: of the recipe.
     imagenet: "module:function" that returns weights trained on ImageNet by name, None where there are none; frames are
-    then normalised as those weights expect. recipe: how `train` makes it from the labels; "siamese" is
-    edgeneuro.training.siamese. augmentation: which of edgeneuro.training.augment.AUGMENTATIONS, where a run names no other.
+    then normalised as those weights expect. torchvision: "module:function" that gives weights named as torchvision names them the
+    model's names, for ImageNet weights from a file; None where none would fit. recipe: how `train` makes it from the labels; "siamese" is
+    edgeneuro.training.siamese, "self-cure" edgeneuro.training.self_cure. augmentation: which of edgeneuro.training.augment.AUGMENTATIONS, where a run names no other.
     explains: the network has `class_maps`, (batch, channel, height, width) -> (batch, class, height, width), and a `bias`
     (class,), with logits = mean of the maps + bias; engines give the maps beside the logits.
     """
@@ -35,7 +36,8 @@ class ModelEntry:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     imagenet: str | None = None
-    recipe: Literal["classifier", "siamese"] = "classifier"
+    torchvision: str | None = None
+    recipe: Literal["classifier", "siamese", "self-cure"] = "classifier"
     augmentation: Imaging = "ultrasound"
     explains: bool = False
 
@@ -69,6 +71,16 @@ MODELS: Mapping[str, ModelEntry] = {
             explains=True,
         ),
         ModelEntry(
+            name="morphology",
+            title="ResNet-18 with feature reconstruction for pictures of neurons, trained with a weight of every sample",
+            builder="edgeneuro.models.morphology:build",
+            channels=3,
+            data="phantom-neurons",
+            torchvision="edgeneuro.models.resnet:from_torchvision",
+            recipe="self-cure",
+            augmentation="neuron",
+        ),
+        ModelEntry(
             name="mobilenet-v2",
             title="MobileNetV2, to compare with",
             builder="edgeneuro.models.mobilenet:build",
@@ -77,6 +89,7 @@ MODELS: Mapping[str, ModelEntry] = {
             name="resnet18",
             title="ResNet-18, to compare with",
             builder="edgeneuro.models.resnet:build",
+            torchvision="edgeneuro.models.resnet:from_torchvision",
         ),
         ModelEntry(
             name="efficientnet-lite0",

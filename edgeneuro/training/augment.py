@@ -21,6 +21,25 @@ ERASED_STRETCH = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pose:
+    """How else a neuron may lie in space, drawn uniformly: turned by any angle about the cortical axis, which is y and leads to
+    the pia; tilted against it by up to tilt_deg about x and about z; larger or smaller by up to `scale`."""
+
+    tilt_deg: float = 10.0
+    scale: float = 0.1
+
+    def __call__(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """(3, 3) to apply to coordinates about the soma."""
+        turn = rng.uniform(-math.pi, math.pi)
+        tilts = np.radians(rng.uniform(-self.tilt_deg, self.tilt_deg, 2))
+        about_y, about_x, about_z = (
+            cv2.Rodrigues(angle * axis)[0] for angle, axis in zip((turn, *tilts), np.eye(3)[[1, 0, 2]], strict=True)
+        )
+        posed: NDArray[np.float64] = (1.0 + rng.uniform(-self.scale, self.scale)) * (about_z @ about_x @ about_y)
+        return posed
+
+
+@dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """Ranges, each drawn uniformly and symmetrically. Left and right are swapped every other time; up and down only where
     frames may also be turned upside down.
@@ -28,7 +47,8 @@ class Augmentation:
     rotation_deg: largest angle. scale, brightness, contrast, saturation: largest relative change; the last of colours only.
     crop: smallest share of the frame's area that is shown, with proportions changed by up to a third; 1 for whole frames.
     Source: Szegedy 2015 (arXiv:1409.4842). erasing: share of the frames in which a rectangle takes the frame's mean colour.
-    Source: Zhong 2020 (arXiv:1708.04896).
+    Source: Zhong 2020 (arXiv:1708.04896). pose: of neurons, which are drawn anew before anything else happens to the picture;
+    None for the picture as it is.
     """
 
     rotation_deg: float = 10.0
@@ -38,6 +58,7 @@ class Augmentation:
     crop: float = 1.0
     saturation: float = 0.0
     erasing: float = 0.0
+    pose: Pose | None = None
 
     def __call__(self, pixels: Frame, rng: np.random.Generator) -> Frame:
         """pixels: (height, width[, 3]) uint8, returned in the same shape and type; the input is not changed."""
@@ -61,9 +82,10 @@ AUGMENTATIONS: Mapping[Imaging, Augmentation] = {
     "photograph": Augmentation(
         rotation_deg=180.0, scale=0.2, brightness=0.1, contrast=0.1, saturation=0.1, erasing=0.25
     ),
+    "neuron": Augmentation(rotation_deg=0.0, scale=0.0, brightness=0.0, contrast=0.0, pose=Pose()),
 }
 """Ultrasound: another probe position, another gain, never another depth direction. Photograph of a lesion: no side is up; hue
-stays, since colour is what a diagnosis goes by."""
+stays, since colour is what a diagnosis goes by. Neuron: which side faced the microscope is chance, which one faced the pia is not."""
 
 
 def _about_centre(height: int, width: int, flip: bool, angle_deg: float, scale: float) -> NDArray[np.float64]:

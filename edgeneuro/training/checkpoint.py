@@ -27,7 +27,7 @@ from edgeneuro.models.build import build_model
 from edgeneuro.models.surgery import Surgery, operate
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import from_json, to_json
-from edgeneuro.training.settings import SiameseSettings
+from edgeneuro.training.settings import SelfCureSettings, SiameseSettings
 
 SCHEMA = 1
 """Raised when a field changes meaning."""
@@ -78,7 +78,7 @@ class CheckpointConfig:
     data, label_column, group_column: as edgeneuro.data.open_data takes them, to find the frames again on the machine
     that trained; they stay out of engines. epochs: planned, best_epoch: the one whose weights these are, from 0.
     made_from: None for weights trained from scratch. ancestors: every checkpoint behind this one, the oldest first, the
-    one it was made from last. augmentation, siamese: as of edgeneuro.training.settings.TrainSettings. taught: by which teacher, as edgeneuro.training.teaching.Teaching.record has it; empty without one. surgery:
+    one it was made from last. augmentation, siamese, self_cure, label_noise: as of edgeneuro.training.settings.TrainSettings. taught: by which teacher, as edgeneuro.training.teaching.Teaching.record has it; empty without one. surgery:
     None for the network as its builder makes it. initial: weights taken over into a run with a split of its own.
     tools: library versions. files: SHA-256 of every other file, filled
     in on writing.
@@ -103,6 +103,8 @@ class CheckpointConfig:
     keep: Literal["best", "last"] = "best"
     augmentation: Imaging = "ultrasound"
     siamese: SiameseSettings | None = None
+    self_cure: SelfCureSettings | None = None
+    label_noise: float = 0.0
     best_epoch: int
     data: str
     label_column: str | None = None

@@ -12,11 +12,14 @@ import torch
 from torch import nn
 
 from edgeneuro.data import DataSet, open_data
+from edgeneuro.drawing import Drawing
+from edgeneuro.errors import UsageError
 from edgeneuro.manifest import DataIdentity
 from edgeneuro.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from edgeneuro.records import to_json
 from edgeneuro.training.checkpoint import CONFIG, CheckpointConfig, read_metrics, write_checkpoint
 from edgeneuro.training.frames import Frames, TrainingData, normalised_for
+from edgeneuro.training.initial import is_weights_file
 from edgeneuro.training.keeper import Keeper, OnProgress
 from edgeneuro.training.lesson import Lesson
 from edgeneuro.training.reading import read_run
@@ -77,6 +80,7 @@ def train(
     start.prepare adds. With `teaching` the training loss of `history` is the lesson's, and `lesson` holds each of its
     terms, epoch by epoch, before it is weighted. From pairs also `branches`: Branches, the number of the one that is `kept`,
     and scores of either and of their `average`; the kept one is what is written, and what `validation` and `test` are of.
+    Where samples were weighed also `self_cure`: Cured. With label noise `mislabelled`, the numbers of those training frames.
 
     Raises DataError, FrameError, OutputError, CheckpointError (resuming a run with other settings or data), UsageError (a
     teacher of other classes, a layer that is not there);
@@ -87,7 +91,11 @@ def train(
     if resume and (out / CONFIG).exists() and not state.exists():
         return TrainResult(folder=out, config=finished_config(settings, out, start, taught), metrics=read_metrics(out))
     prepare_folder(out, force=force, resume=resume)
-    dataset = open_data(settings.source, label_column=settings.label_column, group_column=settings.group_column)
+    dataset = _drawn(
+        open_data(settings.source, label_column=settings.label_column, group_column=settings.group_column),
+        settings,
+        start,
+    )
     make = partial(resumed_run, state=state) if state.exists() else new_run
     run = make(settings, dataset, start=start, taught=taught)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
@@ -106,9 +114,23 @@ def _train(
 ) -> TrainResult:
     settings, entry = run.settings, run.settings.entry
     parts = {part: part_of(dataset, run.split, part) for part in ("training", "validation", "test")}
-    preprocess = Preprocess(height=settings.side_px, width=settings.side_px, channels=settings.input_channels)
+    preprocess = Preprocess(
+        height=settings.side_px,
+        width=settings.side_px,
+        channels=settings.input_channels,
+        drawing=dataset.drawing if dataset.has_neurons else None,
+    )
     order = class_order(teaching.teacher.classes, dataset.classes) if teaching and teaching.settings.soft_weight else ()
-    read = read_run(dataset, run.split, parts, preprocess, teaching, progress)
+    read = read_run(
+        dataset,
+        run.split,
+        parts,
+        preprocess,
+        teaching,
+        progress,
+        label_noise=settings.label_noise,
+        seed=settings.seed,
+    )
     frames = read.labelled
     preprocess = start.preprocess if start else _normalised(preprocess, settings, frames["training"])
     data = training_data(settings, read, preprocess, mixing=teaching.settings.mixing if teaching else 0.0)
@@ -144,13 +166,14 @@ def _train(
 
     assert keeper.best is not None
     network.load_state_dict(dict(keeper.weights))
-    scored, notes = classifier_of(network, settings, frames["validation"], data.preprocess, scores)
+    scored, notes = classifier_of(learner, settings, frames, data.preprocess, dataset.classes, scores)
     stored, ranges = trainee.finish(scored)
     metrics |= {
         "history": to_json(keeper.history),
         **({"lesson": learner.lesson_history} if lesson else {}),
         **(teaching.notes if teaching else {}),
         **notes,
+        **({"mislabelled": _mislabelled(parts["training"], frames["training"])} if settings.label_noise else {}),
         "best_epoch": keeper.best.epoch,
         "wall_s": sum(row.seconds for row in keeper.history),
         "hardware": hardware(trainer),
@@ -176,6 +199,8 @@ def _train(
         keep=settings.keep,
         augmentation=settings.imaging,
         siamese=settings.siamese,
+        self_cure=settings.self_cure,
+        label_noise=settings.label_noise,
         best_epoch=keeper.best.epoch,
         data=settings.source,
         label_column=settings.label_column,
@@ -193,6 +218,26 @@ def _train(
     return TrainResult(folder=out, config=config, metrics=metrics)
 
 
+def _drawn(dataset: DataSet, settings: TrainSettings, start: Start | None) -> DataSet:
+    """With the pictures of neurons that the checkpoint wants, or the settings. Raises UsageError where either has no neurons."""
+    if not dataset.has_neurons:
+        if settings.drawing is not None:
+            raise UsageError(f"--drawing: {dataset.name} holds frames, no neurons; leave it out")
+        return dataset
+    if start is None:
+        return dataset.drawn_as(settings.drawing or Drawing(side_px=settings.side_px))
+    if start.preprocess.drawing is None:
+        raise UsageError(
+            f"{dataset.name}: holds neurons, but the checkpoint was trained on frames; give --data of frames"
+        )
+    return dataset.drawn_as(start.preprocess.drawing)
+
+
+def _mislabelled(training: DataSet, frames: Frames) -> list[int]:
+    """Numbers of the training frames that learnt from another label than their own."""
+    return [row for row, sample in enumerate(training.samples) if sample.target != frames.targets[row]]
+
+
 def _lesson(teaching: Teaching, network: nn.Module, data: TrainingData, order: tuple[int, ...]) -> Lesson:
     """With adapters for the layers of `network` and the teacher, whose shapes one frame shows."""
     images, _, view = data.example()
@@ -201,6 +246,7 @@ def _lesson(teaching: Teaching, network: nn.Module, data: TrainingData, order: t
 
 def _normalised(preprocess: Preprocess, settings: TrainSettings, frames: Frames) -> Preprocess:
     """With mean and deviation of the training frames, or of ImageNet for a model that can start from its weights."""
-    if settings.entry.imagenet:
+    from_file = settings.input_channels == 3 and settings.initial is not None and is_weights_file(settings.initial)
+    if settings.entry.imagenet or from_file:
         return replace(preprocess, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     return normalised_for(preprocess, frames)

@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.drawing import Drawing
 from edgeneuro.errors import DataError
+from edgeneuro.neuron import Neuron
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Frame
 from edgeneuro.training.augment import Augmentation
@@ -24,6 +26,8 @@ Batch = tuple[Tensor, Tensor]
 """(batch, channel, height, width) float32 and (batch,) int64 class numbers, UNLABELLED where there is none."""
 TaughtBatch = tuple[Tensor, Tensor, Tensor]
 """The same, then the same frames, equally augmented, as the teacher wants them."""
+NumberedBatch = tuple[Tensor, Tensor, Tensor]
+"""Batch, then (batch,) int64 numbers of the frames in their part."""
 
 UNLABELLED = -1
 """In the place of a class number."""
@@ -34,12 +38,15 @@ WHOLE_FRAMES = Augmentation()
 class Frames:
     """Resized frames of one part of a split, in memory.
 
-    pixels: (frame, height, width[, 3]) uint8. targets: (frame,) class numbers. groups: one a frame.
+    pixels: (frame, height, width[, 3]) uint8. targets: (frame,) class numbers. groups: one a frame. neurons: of which the
+    frames are pictures, drawn by `drawing`; () and None where they are none.
     """
 
     pixels: NDArray[np.uint8]
     targets: NDArray[np.int64]
     groups: tuple[str, ...]
+    neurons: tuple[Neuron, ...] = ()
+    drawing: Drawing | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -68,17 +75,28 @@ def read_frames(
         row[...] = preprocess.resize(dataset.read(sample))
         step()
     targets = np.array([class_number(sample) if labelled else UNLABELLED for sample in dataset.samples], np.int64)
-    return Frames(pixels=pixels, targets=targets, groups=tuple(sample.group for sample in dataset.samples))
+    return Frames(
+        pixels=pixels,
+        targets=targets,
+        groups=tuple(sample.group for sample in dataset.samples),
+        neurons=tuple(map(dataset.neuron, dataset.samples)) if dataset.has_neurons else (),
+        drawing=dataset.drawing if dataset.has_neurons else None,
+    )
 
 
 def joined(parts: Sequence[Frames]) -> Frames:
-    """Frames of one size, one part after the other."""
+    """Frames of one size, one part after the other. Raises DataError for pictures of neurons beside others."""
     if len(parts) == 1:
         return parts[0]
+    drawings = {part.drawing for part in parts}
+    if len(drawings) > 1:
+        raise DataError("frames: some are pictures of neurons and others are not, expected one kind; leave either out")
     return Frames(
         pixels=np.concatenate([part.pixels for part in parts]),
         targets=np.concatenate([part.targets for part in parts]),
         groups=tuple(group for part in parts for group in part.groups),
+        neurons=tuple(neuron for part in parts for neuron in part.neurons),
+        drawing=parts[0].drawing,
     )
 
 
@@ -150,12 +168,32 @@ class AugmentedBatches(FrameBatches):
     def frame(self, row: int) -> tuple[Frame, int]:
         """(height, width[, 3]) uint8 of one frame as this epoch sees it, and its class number."""
         rng = np.random.default_rng((self.seed, self.epoch(), row))
-        pixels, target = super().frame(row)
-        pixels = self.augment(pixels, rng)
+        pixels = self.seen(row, rng)
         if not (self.mixing and rng.random() < self.mixing):
-            return pixels, target
-        share, other = rng.random(), self.frames.pixels[rng.integers(len(self))]
-        return cv2.addWeighted(pixels, share, self.augment(other, rng), 1.0 - share, 0.0), UNLABELLED
+            return pixels, int(self.frames.targets[row])
+        share, other = rng.random(), int(rng.integers(len(self)))
+        return cv2.addWeighted(pixels, share, self.seen(other, rng), 1.0 - share, 0.0), UNLABELLED
+
+    def seen(self, row: int, rng: np.random.Generator) -> Frame:
+        """(height, width[, 3]) uint8 of one frame, changed at random; a neuron is drawn anew, from another side."""
+        frames, pixels = self.frames, self.frames.pixels[row]
+        if frames.drawing is not None and self.augment.pose is not None:
+            pixels = self.preprocess.resize(frames.drawing(frames.neurons[row], self.augment.pose(rng)))
+        return self.augment(pixels, rng)
+
+
+class NumberedBatches(Dataset[Any]):
+    """Training frames with their numbers, for what is kept of each frame over epochs."""
+
+    def __init__(self, frames: AugmentedBatches) -> None:
+        self.frames = frames
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitems__(self, rows: Sequence[int]) -> NumberedBatch:
+        """One whole batch."""
+        return *self.frames.__getitems__(rows), torch.tensor(rows)
 
 
 class TaughtBatches(Dataset[Any]):
@@ -190,7 +228,9 @@ class EpochOrder(Sampler[int]):
         return iter(np.random.default_rng((self.seed, self.epoch())).permutation(self.frames).tolist())
 
 
-def batches(frames: FrameBatches | TaughtBatches, batch_size: int, order: EpochOrder | None = None) -> DataLoader[Any]:
+def batches(
+    frames: FrameBatches | NumberedBatches | TaughtBatches, batch_size: int, order: EpochOrder | None = None
+) -> DataLoader[Any]:
     """A loader in the frames' order, or for training in `order`: then a last batch of one frame is left out, which
     batch normalisation cannot use."""
     return DataLoader(
@@ -215,7 +255,7 @@ def to_batch(frames: Iterable[tuple[Frame, int]], preprocess: Preprocess) -> Bat
 
 class TrainingData(lightning.LightningDataModule):
     """Training frames, shuffled and augmented by (seed, epoch); validation frames in order. teacher: its view of the
-    training frames. augment, mixing: as of AugmentedBatches."""
+    training frames. numbered: whether batches say which frames they hold. augment, mixing: as of AugmentedBatches."""
 
     def __init__(
         self,
@@ -228,6 +268,7 @@ class TrainingData(lightning.LightningDataModule):
         teacher: TeacherFrames | None = None,
         augment: Augmentation = WHOLE_FRAMES,
         mixing: float = 0.0,
+        numbered: bool = False,
     ) -> None:
         super().__init__()
         self.training = training
@@ -238,6 +279,7 @@ class TrainingData(lightning.LightningDataModule):
         self.teacher = teacher
         self.augment = augment
         self.mixing = mixing
+        self.numbered = numbered
 
     def epoch(self) -> int:
         """Of the trainer, from 0."""
@@ -251,9 +293,11 @@ class TrainingData(lightning.LightningDataModule):
         return images, targets, FrameBatches(self.teacher.frames, self.teacher.preprocess).__getitems__([0])[0]
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Every training frame once an epoch, as Batch, with a teacher as TaughtBatch."""
+        """Every training frame once an epoch, as Batch, with a teacher as TaughtBatch, with numbers as NumberedBatch."""
         student = self._augmented(self.training, self.preprocess)
-        frames: AugmentedBatches | TaughtBatches = student
+        frames: AugmentedBatches | NumberedBatches | TaughtBatches = (
+            NumberedBatches(student) if self.numbered else student
+        )
         if self.teacher is not None:
             frames = TaughtBatches(student, self._augmented(self.teacher.frames, self.teacher.preprocess))
         return batches(frames, self.batch_size, EpochOrder(len(frames), self.seed, self.epoch))

@@ -10,6 +10,7 @@ from edgeneuro.errors import UsageError
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.training.frames import Frames, TeacherFrames, joined, read_frames
 from edgeneuro.training.keeper import OnProgress, Progress
+from edgeneuro.training.label_noise import with_label_noise
 from edgeneuro.training.teaching import Teaching, held_out_reads, refuse_held_out
 
 
@@ -30,8 +31,12 @@ def read_run(
     preprocess: Preprocess,
     teaching: Teaching | None,
     progress: OnProgress,
+    *,
+    label_noise: float,
+    seed: int,
 ) -> RunFrames:
-    """Every frame that a run needs, in memory. preprocess: the student's size and channels.
+    """Every frame that a run needs, in memory. preprocess: the student's size and channels. label_noise, seed: of the
+    training frames' labels, as edgeneuro.training.settings.TrainSettings has them.
 
     Raises DataError (an unlabelled frame of the validation or test part), FrameError, UsageError (a teacher whose frames
     have other proportions).
@@ -47,6 +52,10 @@ def read_run(
     )
     refuse_held_out(unlabelled, dataset, split, reading.step)
     labelled = {name: read_frames(part, preprocess, reading.step) for name, part in parts.items()}
+    own_labels = labelled["training"]
+    labelled["training"] = replace(
+        own_labels, targets=with_label_noise(own_labels.targets, label_noise, len(dataset.classes), seed)
+    )
     more = [read_frames(data, preprocess, reading.step, labelled=False) for data in unlabelled]
     training = joined([labelled["training"], *more])
     if view is None:

@@ -16,7 +16,8 @@ from edgeneuro.errors import CheckpointError, OutputError
 from edgeneuro.files import refuse_existing
 from edgeneuro.manifest import DataIdentity
 from edgeneuro.records import from_json, to_json
-from edgeneuro.training.checkpoint import IMAGENET, MODEL, CheckpointConfig, Initial, MadeFrom, read_config
+from edgeneuro.training.checkpoint import IMAGENET, CheckpointConfig, Initial, MadeFrom, read_config
+from edgeneuro.training.initial import weights_digest
 from edgeneuro.training.keeper import saved_run
 from edgeneuro.training.resume import read_state
 from edgeneuro.training.settings import TrainSettings
@@ -123,9 +124,12 @@ def finished_config(
         "channels": settings.input_channels,
         "augmentation": settings.imaging,
         "siamese": to_json(settings.siamese),
+        "self_cure": to_json(settings.self_cure),
+        "label_noise": settings.label_noise,
+        "drawing": to_json(settings.drawing or config.preprocess.drawing),
         "image_size": settings.side_px,
     }
-    there = {**to_json(config), "image_size": config.preprocess.height}
+    there = {**to_json(config), "image_size": config.preprocess.height, "drawing": to_json(config.preprocess.drawing)}
     refuse_other_settings(out, {name: there[name] for name in wanted}, wanted)
     return config
 
@@ -161,12 +165,11 @@ def refuse_other_teacher(where: Path, there: Mapping[str, Any], wanted: Mapping[
 
 def _refuse_other_initial(where: Path, there: Initial | None, wanted: str | None) -> None:
     """Raise CheckpointError unless the finished run `where` took over the weights that `wanted` names, or both none."""
-    checkpoint = wanted if wanted not in (None, IMAGENET) else None
-    same = (
-        there is not None and there.sha256 == read_config(Path(checkpoint)).files[MODEL]
-        if checkpoint
-        else (there.name if there else None) == wanted
-    )
+    if wanted in (None, IMAGENET):
+        same = (there.name if there else None) == wanted
+    else:
+        assert wanted is not None
+        same = there is not None and there.sha256 == weights_digest(wanted)
     if not same:
         had = f"{there.name} {there.sha256[:12]}..." if there else "none"
         raise CheckpointError(

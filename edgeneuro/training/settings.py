@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from edgeneuro.drawing import Drawing
 from edgeneuro.errors import UsageError
 from edgeneuro.models import MODELS, Imaging, ModelEntry, model_entry
 from edgeneuro.preprocess import SMALLEST_SIDE_PX
@@ -47,6 +48,36 @@ class SiameseSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SelfCureSettings:
+    """How a model of the recipe "self-cure" weighs its training samples. Source: Wang 2020, arXiv:2002.10392.
+
+    loss = (1 - rank_weight) weighted cross-entropy + rank_weight rank regularisation. high_ratio: share of a batch that should
+    weigh more than the rest, on average by `margin`. relabel_margin: a sample of the rest gets the class it is taken for,
+    where that is likelier by more than this than its own; None keeps all labels. relabel_from: the first epoch that does, from
+    0. weights: without, a plain classifier is trained and nothing else here matters. Raises UsageError for values out of range.
+    """
+
+    weights: bool = True
+    high_ratio: float = 0.7
+    margin: float = 0.07
+    rank_weight: float = 0.5
+    relabel_margin: float | None = None
+    relabel_from: int = 10
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("high_ratio", self.high_ratio),
+            ("margin", self.margin),
+            ("rank_weight", self.rank_weight),
+            ("relabel_margin", self.relabel_margin),
+        ):
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise UsageError(f"self-cure {name}: got {value}, expected 0 to 1")
+        if self.relabel_from < 0:
+            raise UsageError(f"self-cure relabel_from: got {self.relabel_from}, expected an epoch from 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """Settings that change the weights; threads, devices and the output folder do not belong here.
 
@@ -54,12 +85,15 @@ class TrainSettings:
     fold: the test part. patience: epochs without a better validation macro-F1, of the siamese
     recipe without a smaller validation loss, before training stops. batch_size: frames a step, or pairs.
     image_size: side in px, learning_rate: highest of the schedule; both the model's own where None.
-    initial: "imagenet" or a checkpoint folder of the same model, whose weights the run starts from; drawn where None.
+    initial: "imagenet", a checkpoint folder of the same model, or a .safetensors file of ImageNet weights, which the run starts
+    from; drawn where None.
     training_share: of the training groups to learn from, as edgeneuro.data.make_split takes it. channels: 1 for frames in
     grey, 3 in colour, the model's own where None. keep: weights of which epoch are written: of the one that was best on the
     validation part, or of the last, whose learning rate is nearly 0, where few validation frames make the best a matter of chance.
     crop: smallest share of a frame's area that an epoch shows of it, 1 for whole frames. augmentation: what else an epoch may
-    change about a frame, the model's own where None. siamese: for a model of that recipe, the recipe's own where None.
+    change about a frame, the model's own where None. siamese, self_cure: for a model of that recipe, the recipe's own where None.
+    drawing: of neurons, as large as the network's input where None. label_noise: share of the training frames that learn from
+    another class's label, drawn by the seed: an experiment.
     options: the model builder's own. Raises UsageError for values out of range.
     """
 
@@ -82,6 +116,9 @@ class TrainSettings:
     keep: Keep = "best"
     augmentation: Imaging | None = None
     siamese: SiameseSettings | None = None
+    self_cure: SelfCureSettings | None = None
+    drawing: Drawing | None = None
+    label_noise: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,11 +136,12 @@ class TrainSettings:
             raise UsageError(f"crop: got {self.crop}, expected more than 0, at most 1 (whole frames)")
         if not 0.0 < self.training_share <= 1.0:
             raise UsageError(f"training share: got {self.training_share}, expected more than 0, at most 1 (all groups)")
-        if self.siamese and self.entry.recipe != "siamese":
-            known = ", ".join(name for name, row in MODELS.items() if row.recipe == "siamese")
-            raise UsageError(
-                f"--siamese: {self.model!r} is trained as a classifier, only {known} on pairs; leave it out"
-            )
+        if not 0.0 <= self.label_noise < 1.0:
+            raise UsageError(f"label noise: got {self.label_noise}, expected 0 (labels as they are) or more, below 1")
+        for recipe, given in (("siamese", self.siamese), ("self-cure", self.self_cure)):
+            if given and self.entry.recipe != recipe:
+                known = ", ".join(name for name, row in MODELS.items() if row.recipe == recipe)
+                raise UsageError(f"--{recipe}: {self.model!r} is not trained so, only {known}; leave it out")
 
     @property
     def entry(self) -> ModelEntry:
@@ -145,13 +183,22 @@ def with_recipe(settings: TrainSettings, *, alone: bool) -> TrainSettings:
     """`settings` with those of the model's recipe filled in.
 
     alone: whether fresh weights learn from labels alone. A network that goes on from a checkpoint, or has a teacher, is the
-    deployed one and learns from single frames. Raises UsageError where it was to learn from pairs.
+    deployed one, which learns from single frames that all weigh the same. Raises UsageError where it was to learn otherwise.
     """
-    if settings.entry.recipe != "siamese":
-        return settings
-    siamese = settings.siamese or SiameseSettings(pairs=alone)
-    if siamese.pairs and not alone:
-        raise UsageError(
-            "siamese pairs: got true, but what starts from a checkpoint or has a teacher is one branch; give pairs=false"
-        )
-    return replace(settings, siamese=siamese)
+    if settings.entry.recipe == "self-cure":
+        cure = settings.self_cure or SelfCureSettings(weights=alone)
+        if cure.weights and not alone:
+            raise UsageError(
+                "self-cure weights: got true, but what starts from a checkpoint or has a teacher is the deployed network; "
+                "give weights=false"
+            )
+        return replace(settings, self_cure=cure)
+    if settings.entry.recipe == "siamese":
+        siamese = settings.siamese or SiameseSettings(pairs=alone)
+        if siamese.pairs and not alone:
+            raise UsageError(
+                "siamese pairs: got true, but what starts from a checkpoint or has a teacher is one branch; give "
+                "pairs=false"
+            )
+        return replace(settings, siamese=siamese)
+    return settings

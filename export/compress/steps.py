@@ -77,6 +77,7 @@ def open_parts(settings: SearchSettings) -> Parts:
         group_column=settings.group_column,
     )
     whole = open_data(plain.source, label_column=plain.label_column, group_column=plain.group_column)
+    whole = whole.drawn_as(read_config(base).preprocess.drawing)
     split = read_split(base)
     return Parts(
         whole=whole,

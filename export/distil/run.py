@@ -90,7 +90,7 @@ def distil(
     teaching = Teaching(
         teacher=opened,
         settings=lesson,
-        unlabelled=tuple(open_data(source) for source in settings.unlabelled),
+        unlabelled=tuple(open_data(source).drawn_as(learner.dataset.drawing) for source in settings.unlabelled),
         notes={
             "teacher": {
                 "model": model.name,

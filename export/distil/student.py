@@ -43,13 +43,20 @@ def open_student(name: str, settings: DistilSettings, teacher: FloatModel) -> St
     """name: of a model of the table, or a checkpoint folder. Raises InputError for anything else, UsageError for settings
     that the checkpoint decides, DataError, CheckpointError."""
     if Path(name).is_dir():
-        return _going_on(Path(name), settings)
-    if name in MODELS:
-        return _fresh(name, settings, teacher)
-    raise InputError(
-        f"--student {name!r}: is no folder and no model; expected a checkpoint folder as `edgeneuro train` writes, or one "
-        f"of {', '.join(MODELS)}"
-    )
+        student = _going_on(Path(name), settings)
+    elif name in MODELS:
+        student = _fresh(name, settings, teacher)
+    else:
+        raise InputError(
+            f"--student {name!r}: is no folder and no model; expected a checkpoint folder as `edgeneuro train` writes, or "
+            f"one of {', '.join(MODELS)}"
+        )
+    if teacher.drawn(student.dataset).drawing != student.dataset.drawing:
+        raise UsageError(
+            f"--student {name}: looks at other drawings of neurons than its teacher {teacher.name}, expected the same; "
+            "train either again, with --drawing as of the other"
+        )
+    return student
 
 
 def _fresh(name: str, settings: DistilSettings, teacher: FloatModel) -> Student:
@@ -82,6 +89,9 @@ def _fresh(name: str, settings: DistilSettings, teacher: FloatModel) -> Student:
         **{"data": teacher.data, **own, **said},
     )
     dataset = _data(plain)
+    if dataset.has_neurons:
+        dataset = teacher.drawn(dataset)
+        plain = replace(plain, drawing=dataset.drawing)
     with torch.random.fork_rng(devices=[]):
         network = build_model(
             name, classes=len(dataset.classes), channels=plain.input_channels, **settings.options
@@ -116,7 +126,8 @@ def _going_on(checkpoint: Path, settings: DistilSettings) -> Student:
     if plain.learning_rate is None:
         plain = replace(plain, learning_rate=LEARNING_RATE_SHARE * plain.entry.learning_rate)
     start = pruned_start(checkpoint, None, image_size=settings.image_size)
-    return Student(settings=plain, start=start, dataset=_data(plain), split=start.split, network=load_model(checkpoint))
+    dataset = _data(plain).drawn_as(start.preprocess.drawing)
+    return Student(settings=plain, start=start, dataset=dataset, split=start.split, network=load_model(checkpoint))
 
 
 def _data(settings: TrainSettings) -> DataSet:

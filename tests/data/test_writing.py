@@ -86,12 +86,14 @@ def test_known_sets_say_where_they_were_found(tmp_path: Path, monkeypatch: pytes
     write_table(tmp_path / "sets" / "us_lung_pocus", ["file,label,group_id,fold"])
     write_table(tmp_path / "sets" / "mine", ["file,label,group_id"])
     write_table(tmp_path / "sets" / "rat_neuron_swc", ["file,class12,group_id"])
+    write_table(tmp_path / "sets" / "v1_gratings_2p", ["file,trial,block"])
     found = {known.name: known.found for known in known_sets()}
     assert found["phantom"] == found["phantom-lesions"] == ""
     assert found["us_lung_pocus"] == str(tmp_path / "sets" / "us_lung_pocus")
     assert found["skin_ham10000"] is None
     assert found["mine"] == str(tmp_path / "sets" / "mine")
-    assert "rat_neuron_swc" not in found
+    assert found["rat_neuron_swc"] == str(tmp_path / "sets" / "rat_neuron_swc")
+    assert "v1_gratings_2p" not in found
 
 
 def test_a_colour_frame_is_written_with_red_first(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ SIZES = {
     "myositis": (503_880, 81_438_680),
     "myositis-dual": (36_445_828, 34_856_764_416),
     "skin": (180_452, 63_322_112 - 3 * 256 * 49),
+    "morphology": (11_462_732 - 8 * 513, 1_822_103_552 - 8 * 512),
     "mobilenet-v2": (3_504_872 - 996 * 1281 - 2 * 32 * 9, 300_774_272 - 996 * 1280 - 2 * 32 * 9 * 112**2),
     "resnet18": (11_689_512 - 996 * 513 - 2 * 64 * 49, 1_814_073_344 - 996 * 512 - 2 * 64 * 49 * 112**2),
     "efficientnet-lite0": (4_652_008 - 996 * 1281, 385_187_552 - 996 * 1280),
@@ -82,14 +83,14 @@ def test_counting_macs_leaves_the_network_as_it_is() -> None:
 def test_logits_are_one_a_class_for_any_batch_and_class_number(entry: ModelEntry) -> None:
     network = fresh(entry, classes=3)
     for batch in (1, 2):
-        assert network(torch.randn(batch, entry.channels, 64, 64)).shape == (batch, 3)
+        assert network(torch.randn(batch, entry.channels, 72, 72)).shape == (batch, 3)
 
 
 @every_model
 @torch.no_grad()
 def test_a_frame_scores_the_same_alone_and_in_a_batch(entry: ModelEntry) -> None:
     network = fresh(entry)
-    frames = torch.randn(3, entry.channels, 64, 64)
+    frames = torch.randn(3, entry.channels, 72, 72)
     # another batch size may sum in another order: float32 rounding over a few thousand terms
     torch.testing.assert_close(network(frames)[1:2], network(frames[1:2]), rtol=1e-4, atol=1e-5)
 
@@ -101,9 +102,9 @@ def test_scores_repeat_in_evaluation_and_depend_on_the_frame(entry: ModelEntry) 
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.momentum = 1.0
-    network.train()(torch.randn(4, entry.channels, 64, 64))  # or frames vanish in many layers of fresh statistics
+    network.train()(torch.randn(4, entry.channels, 72, 72))  # or frames vanish in many layers of fresh statistics
     network.eval()
-    frame, other = torch.randn(2, 1, entry.channels, 64, 64)
+    frame, other = torch.randn(2, 1, entry.channels, 72, 72)
     assert torch.equal(network(frame), network(frame))
     assert not torch.allclose(network(frame), network(other))
 
@@ -118,7 +119,7 @@ def test_the_same_seed_gives_the_same_weights(entry: ModelEntry) -> None:
 def test_every_weight_receives_gradient(entry: ModelEntry) -> None:
     network = fresh(entry).train()
     # four frames: EfficientNet leaves blocks out at random, a frame at a time
-    network(torch.randn(4, entry.channels, 64, 64)).square().sum().backward()
+    network(torch.randn(4, entry.channels, 72, 72)).square().sum().backward()
     untouched = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert untouched == []
 
@@ -141,7 +142,7 @@ def test_stanet_stays_within_a_quarter_percent_of_dualvgg() -> None:
 def test_ablations_change_what_they_name(options: dict[str, str], params: int) -> None:
     network = build_model("myositis", classes=4, channels=1, **options).eval()
     assert parameters(network) == params
-    assert network(torch.randn(1, 1, 64, 64)).shape == (1, 4)
+    assert network(torch.randn(1, 1, 72, 72)).shape == (1, 4)
 
 
 def test_odd_feature_sizes_pass_the_shortcut() -> None:

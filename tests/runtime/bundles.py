@@ -71,6 +71,28 @@ def explaining_onnx() -> bytes:
     return bytes(model.SerializeToString())
 
 
+def rating_onnx() -> bytes:
+    """The network of `tiny_onnx`, with the mean brightness itself as a second output: quality (batch, 1)."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["quality"]),
+        helper.make_node("Gemm", ["quality", "weight", "bias"], ["logits"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "rating",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3]),
+            helper.make_tensor_value_info("quality", TensorProto.FLOAT, ["batch", 1]),
+        ],
+        [numpy_helper.from_array(_WEIGHT, "weight"), numpy_helper.from_array(_BIAS, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
 def maps_of(batch: Float32) -> Float32:
     """The class_maps of `explaining_onnx`, in numpy: (batch, 3, 4, 4)."""
     squares = batch.reshape(-1, 1, 4, SIDE // 4, 4, SIDE // 4).mean(axis=(3, 5))
@@ -181,6 +203,18 @@ def write_explaining_bundle(path: Path, **changes: Any) -> Path:
     outputs = {"model.onnx:logits": logits_of(batch)[:, None], "model.onnx:class_maps": maps_of(batch)[:, None]}
     golden = golden_npz(outputs, {"image": batch[:, None]})
     path.write_bytes(pack_bundle(manifest, {"model.onnx": explaining_onnx(), "golden.npz": golden}))
+    return path
+
+
+def write_rating_bundle(path: Path, **changes: Any) -> Path:
+    """`rating_onnx` as an engine. changes: to the manifest."""
+    quality = TensorSpec(name="quality", shape=(-1, 1), axes=("batch", "quality"), dtype="float32", unit="0 to 1")
+    manifest = tiny_manifest(**{"outputs": (*tiny_manifest().outputs, quality), **changes})
+    batch = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(1, 1, SIDE, SIDE)
+    mean = batch.mean(axis=(1, 2, 3))[:, None]
+    outputs = {"model.onnx:logits": logits_of(batch)[:, None], "model.onnx:quality": mean[:, None]}
+    golden = golden_npz(outputs, {"image": batch[:, None]})
+    path.write_bytes(pack_bundle(manifest, {"model.onnx": rating_onnx(), "golden.npz": golden}))
     return path
 
 

@@ -8,14 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
+from edgeneuro.drawing import Drawing
 from edgeneuro.errors import UsageError
+from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime import open_engine
 from edgeneuro.runtime import overlay as overlays
-from edgeneuro.runtime.caption import ALERT, PAPER, Line, side_by_side
+from edgeneuro.runtime.caption import ALERT, PAPER, Line, captioned, side_by_side
 from edgeneuro.runtime.overlay import NOTHING, PALETTE, check_overlay, heat_map, overlay
 from edgeneuro.runtime.postprocess import Prediction, Segmentation, TensorOutputs
 from edgeneuro.spec import Array, Frame
-from tests.runtime.bundles import write_explaining_bundle
+from tests.neurons import tree
+from tests.runtime.bundles import SIDE as INPUT_PX
+from tests.runtime.bundles import tiny_manifest, write_bundle, write_explaining_bundle
 from tests.runtime.foreign import write_array_bundle, write_mask_bundle
 
 SIDE = 64
@@ -47,7 +51,12 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
         lines.extend(given)
         return side_by_side(left, right, given)
 
+    def remember_one(picture: Array, given: list[Line]) -> Array:
+        lines.extend(given)
+        return captioned(picture, given)
+
     monkeypatch.setattr(overlays, "side_by_side", remember)
+    monkeypatch.setattr(overlays, "captioned", remember_one)
     return lines
 
 
@@ -229,10 +238,32 @@ def test_letters_this_opencv_lacks_lose_their_accents(monkeypatch: pytest.Monkey
 
 
 def test_results_without_anything_to_draw_are_refused() -> None:
-    bare = Prediction(label="a", probabilities={"a": 1.0})
-    for result in (bare, TensorOutputs(outputs={})):
-        with pytest.raises(UsageError, match="without class maps or mask"):
-            overlay(GREY, result, ("a",))
+    with pytest.raises(UsageError, match="got TensorOutputs, expected a prediction or a mask"):
+        overlay(GREY, TensorOutputs(outputs={}), ("a",))
+
+
+# --- neurons
+
+
+def test_the_caption_of_a_neuron_names_what_else_is_likely_and_what_the_colours_mean(said: list[Line]) -> None:
+    shares = {"MC": 0.05, "TPC": 0.6, "UPC": 0.2, "DBC": 0.1, "BTC": 0.05}
+    made = Prediction(label="TPC", probabilities=shares, quality=0.71, flags=("size_unseen",))
+    picture = overlay(GREY, made, tuple(shares), tree())
+    assert [line.text for line in said] == [
+        "TPC 60.0 %",
+        "Then: UPC 20.0 %, DBC 10.0 %, MC 5.0 %",
+        "Quality 0.71: how typical it is, from 0 to 1.",
+        "Left what the network sees, right the whole neuron:",
+        *("soma", "axon", "dendrite", "apical dendrite"),
+        "Flags: size_unseen",
+    ]
+    assert picture.shape[1] > 2 * 320
+
+
+def test_a_prediction_about_a_frame_alone_has_no_second_picture(said: list[Line]) -> None:
+    picture = overlay(GREY, Prediction(label="a", probabilities={"a": 1.0}), ("a",))
+    assert [line.text for line in said] == ["a 100.0 %"]
+    assert picture.shape[1] < 2 * 320
 
 
 def test_engines_are_asked_before_the_first_frame_whether_they_can_be_drawn(tmp_path: Path, edge: Path) -> None:
@@ -243,7 +274,12 @@ def test_engines_are_asked_before_the_first_frame_whether_they_can_be_drawn(tmp_
     for path, words in refusals.items():
         with open_engine(path) as engine, pytest.raises(UsageError, match=f"^--overlay pictures: .*{words}"):
             check_overlay(engine.manifest, Path("pictures"), None)
-    for path in (write_mask_bundle(tmp_path / "mask.edge"), write_explaining_bundle(tmp_path / "e.edge")):
+    looking = tiny_manifest(preprocess=Preprocess(height=INPUT_PX, width=INPUT_PX, drawing=Drawing()))
+    for path in (
+        write_mask_bundle(tmp_path / "mask.edge"),
+        write_explaining_bundle(tmp_path / "e.edge"),
+        write_bundle(tmp_path / "neurons.edge", looking),
+    ):
         with open_engine(path) as engine:
             check_overlay(engine.manifest, Path("pictures"), Path("masks"))
             with pytest.raises(UsageError, match="is the folder of --out"):

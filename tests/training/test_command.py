@@ -87,4 +87,4 @@ def test_a_model_is_trained_on_pairs_as_the_command_says(
     assert main(["train", "myositis", *source, "--siamese", "gamma=0"]) == 2
     assert main(["train", "skin", "--qat", str(tmp_path / "run"), "--siamese", "gamma=0"]) == 2
     lines = capfd.readouterr().err.splitlines()
-    assert "'myositis' is trained as a classifier" in lines[0] and "--siamese: is the checkpoint's own" in lines[1]
+    assert "'myositis' is not trained so, only skin" in lines[0] and "--siamese: is the checkpoint's own" in lines[1]

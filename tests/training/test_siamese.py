@@ -181,7 +181,7 @@ def test_what_goes_on_from_a_checkpoint_or_has_a_teacher_learns_from_single_fram
 
 def test_other_models_are_trained_as_classifiers() -> None:
     assert with_recipe(TrainSettings(model="myositis"), alone=True).siamese is None
-    with pytest.raises(UsageError, match="'myositis' is trained as a classifier, only skin on pairs; leave it out"):
+    with pytest.raises(UsageError, match="'myositis' is not trained so, only skin; leave it out"):
         TrainSettings(model="myositis", siamese=SiameseSettings())
 
 

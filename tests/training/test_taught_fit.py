@@ -276,7 +276,8 @@ def _read(settings: TrainSettings, given: Teaching | None, steps: list[Progress]
     split = make_split(dataset)
     parts = {part: part_of(dataset, split, part) for part in ("training", "validation", "test")}
     count = [] if steps is None else steps
-    return read_run(dataset, split, parts, Preprocess(height=32, width=32), given, count.append)
+    size = Preprocess(height=32, width=32)
+    return read_run(dataset, split, parts, size, given, count.append, label_noise=0.0, seed=0)
 
 
 def test_progress_counts_every_reading_to_the_end(tiny: TrainSettings) -> None:

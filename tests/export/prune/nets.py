@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from edgeneuro.benchmarks.nets import UNet
 from edgeneuro.models.build import build_model
 from edgeneuro.models.layers import conv_bn
+from edgeneuro.models.morphology import FEATURES, Bottleneck
 
 SIDE = 32
 CLASSES = 3
@@ -65,6 +66,21 @@ class Flipped(Flattened):
         return logits
 
 
+class Reconstructing(nn.Module):
+    """The centre of a feature map added to what is rebuilt of it: the end of model morphology."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, FEATURES, 5, stride=5, bias=False), nn.BatchNorm2d(FEATURES), nn.ReLU())
+        self.reconstruction = Bottleneck()
+        self.head = nn.Linear(FEATURES, CLASSES)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(batch, 1, SIDE, SIDE) -> logits (batch, class)."""
+        logits: Tensor = self.head(self.reconstruction(self.stem(image)).mean((2, 3)))
+        return logits
+
+
 def of(name: str, **options: str) -> nn.Module:
     """A row of the model table for grey frames, as after training."""
     torch.manual_seed(0)
@@ -110,6 +126,7 @@ NETS: Mapping[str, tuple[Callable[[], nn.Module], int]] = {
     "u-net": (partial(other, partial(UNet, CLASSES, 1)), 1),
     "siamese": (partial(other, Siamese, 2), 2),
     "flattened": (partial(other, Flattened), 1),
+    "feature reconstruction": (partial(other, Reconstructing), 1),
 }
 """Name -> builder, channels of the image."""
 
