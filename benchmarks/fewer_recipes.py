@@ -98,7 +98,7 @@ def taught_more(common: Common, name: str, fold: int) -> TrainResult:
         seed=common.seed,
         image_size=common.image_size,
         initial=str(common.pretrained),
-        unlabelled=tuple(other for other in ULTRASOUND if other != common.folder.name),
+        unlabelled=_other_ultrasound(common),
     )
     return _distil(common, name, "myositis", fold, settings)
 
@@ -118,10 +118,16 @@ def compressed(share: float) -> Make:
             how=CutSettings(target_macs=share), epochs=PRUNE_EPOCHS, data=common.data, seed=common.seed
         )  # fmt: skip
         prune(common.checkpoint(STUDENT, fold), folder, cut, resume=True, threads=common.threads)
-        settings = DistilSettings(**LESSON, data=common.data, seed=common.seed, epochs=SMALL_EPOCHS, keep="last")
+        settings = DistilSettings(
+            **LESSON, **MORE, data=common.data, seed=common.seed, unlabelled=_other_ultrasound(common)
+        )
         return _distil(common, name, str(folder), fold, settings)
 
     return make
+
+
+def _other_ultrasound(common: Common) -> tuple[str, ...]:
+    return tuple(other for other in ULTRASOUND if other != common.folder.name)
 
 
 def _distil(common: Common, name: str, student: str, fold: int, settings: DistilSettings) -> TrainResult:
@@ -160,9 +166,13 @@ LESSON: Mapping[str, Any] = {"soft_weight": 1.0, "temperature": 2.0, "crop": 0.3
 FIRST: Mapping[str, Any] = {"epochs": 60, "patience": 60, "learning_rate": 2e-3}
 MORE: Mapping[str, Any] = {"epochs": 26, "patience": 26, "learning_rate": 2e-3, "keep": "last"}
 ULTRASOUND = ("us_breast_busi", "us_lung_pocus", "us_muscle_timtrack")
-SMALL_EPOCHS = 60
 PRUNE_EPOCHS = 8
-SMALL: Mapping[str, Any] = {"prune_epochs": PRUNE_EPOCHS, **LESSON, "epochs": SMALL_EPOCHS, "keep": "last"}
+SMALL: Mapping[str, Any] = {
+    "prune_epochs": PRUNE_EPOCHS,
+    **LESSON,
+    **MORE,
+    "unlabelled": "the other two ultrasound sets",
+}
 SMALL_MACS, STANET_MACS_128 = 12e6, 26_609_136
 SMALL_SHARE = round(SMALL_MACS / STANET_MACS_128, 3)
 SMALLEST_SHARE = 0.147
@@ -212,7 +222,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             name="stanet-taught",
-            title="STANet taught by EfficientNet-Lite0, first recipe",
+            title="STANet taught by EfficientNet-Lite0",
             make=taught(**LESSON, **FIRST),
             settings={**LESSON, **FIRST},
             engine=True,

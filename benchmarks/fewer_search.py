@@ -36,6 +36,10 @@ WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {**LESSON, **MORE, "keep": "best", "unlabelled": ULTRASOUND},
     ),
     "pretrained": ("first recipe from weights of fewer_pretrain", {**LESSON, **FIRST, "initial": "fewer_pretrain"}),
+    "pretrained-unlabelled": (
+        "both: from weights of fewer_pretrain, frames of two other ultrasound sets beside",
+        {**LESSON, **MORE, "initial": "fewer_pretrain", "unlabelled": ULTRASOUND},
+    ),
 }
 """Name -> title, settings of the lesson."""
 
@@ -72,12 +76,18 @@ def main(
 
 def write_search(name: str, folder: Path) -> None:
     """docs/results/fewer_search_NAME from the finished runs in `folder`/WAY/foldK."""
-    rows = [_row(way, sorted(folder.glob(f"{way}/fold*/config.json"))) for way in WAYS]
+    found = {way: _scores(sorted(folder.glob(f"{way}/fold*/config.json"))) for way in WAYS}
+    first = found["first"]
     write_result(
         f"fewer_search_{name}",
         title=f"Ways of teaching STANet, {name}: validation frames",
-        rows=[row for row in rows if row["folds"]],
-        columns={"way": "way", "folds": "folds", "mean": "mean macro-F1", "by_fold": "by fold"},
+        rows=[_row(way, scores, first) for way, scores in found.items() if scores],
+        columns={
+            "way": "way",
+            "folds": "folds",
+            "by_fold": "macro-F1 by fold",
+            "against_first": "against the first way, mean over the same folds",
+        },
         context={
             "script": f"python -m edgeneuro.benchmarks.fewer_search {name}",
             "data": f"{name}, validation part of each fold, 128 px; the test part was not looked at",
@@ -86,14 +96,20 @@ def write_search(name: str, folder: Path) -> None:
     )
 
 
-def _row(way: str, configs: Sequence[Path]) -> dict[str, Any]:
-    scores = {read_config(path.parent).fold: last_epochs(read_metrics(path.parent)["history"]) for path in configs}
+def _scores(configs: Sequence[Path]) -> dict[int, float]:
+    """Fold -> score of each finished run."""
+    folders = [path.parent for path in configs]
+    return {read_config(folder).fold: last_epochs(read_metrics(folder)["history"]) for folder in folders}
+
+
+def _row(way: str, scores: Mapping[int, float], first: Mapping[int, float]) -> dict[str, Any]:
+    gains = [score - first[fold] for fold, score in scores.items() if fold in first]
     return {
         "way": WAYS[way][0],
         "name": way,
         "folds": ", ".join(map(str, scores)),
-        "mean": round(fmean(scores.values()), 3) if scores else None,
         "by_fold": ", ".join(f"{score:.3f}" for score in scores.values()),
+        "against_first": f"{fmean(gains):+.3f}" if gains and way != "first" else None,
     }
 
 

@@ -1,6 +1,6 @@
 """Study on neuron morphology: networks on pictures beside classifiers on measures of shape, every neuron predicted out of fold.
 
-    python -m edgeneuro.benchmarks.morphology_study ../shared/data/rat_neuron_swc --method forest-typed --method svm-typed
+    python -m edgeneuro.benchmarks.morphology_study ../shared/data/rat_neuron_swc --method forest-placed --method svm-placed
     python -m edgeneuro.benchmarks.morphology_study ../shared/data/rat_neuron_swc --method xyalign-type-both --fold 0
     python -m edgeneuro.benchmarks.morphology_study ../shared/data/rat_neuron_swc --part noise --method xyalign-type-cure
     python -m edgeneuro.benchmarks.morphology_study ../shared/data/rat_neuron_swc --part methods --tables

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeneuro.benchmarks.baselines import cached, fitted_fold
 from edgeneuro.benchmarks.feature_fold import CLASSIFIERS
-from edgeneuro.benchmarks.morphometrics import BLIND, TYPED, morphometrics
+from edgeneuro.benchmarks.morphometrics import BLIND, PLACED, TYPED, morphometrics
 from edgeneuro.benchmarks.out_of_fold import Fold
 from edgeneuro.benchmarks.predictors import open_predictor
 from edgeneuro.benchmarks.scoring import Probabilities
@@ -33,8 +33,8 @@ SIDES_TABLE = "-sides"
 """Ending of the table of a network that looked from several sides."""
 FLOOR = 1e-3
 """Of a probability whose logarithm is taken: a forest says 0 of what none of its trees has seen."""
-FOREST_GRID = {"min_samples_leaf": [1, 2, 4]}
-TREES = 500
+FOREST_GRID = {"min_samples_leaf": [1, 3]}
+TREES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +194,9 @@ def _features(name: str, title: str, columns: Sequence[int], classifier: str) ->
         made = make() if classifier == "svm" else make().set_params(random_state=job.seed, n_jobs=job.threads)
         return fitted_fold(graph, dataset, split, table[:, list(columns)], made, grid, job.seed, probabilities)
 
-    return Method(name=name, title=title, run=run, settings={"features": len(columns), "classifier": classifier})
+    trees = {"trees": TREES} if classifier == "forest" else {}
+    settings = {"features": len(columns), "classifier": classifier, **trees}
+    return Method(name=name, title=title, run=run, settings=settings)
 
 
 def _measured(dataset: DataSet, samples: Sequence[Sample]) -> NDArray[np.float32]:
@@ -215,9 +217,11 @@ def _shares(fitted: Any, rows: NDArray[np.float32]) -> NDArray[np.float64]:
 FOREST = (_forest, FOREST_GRID, _shares)
 
 FEATURE_METHODS = (
-    _features("forest-typed", "random forest on 55 measures by type of neurite", TYPED, "forest"),
+    _features("forest-placed", "random forest on 79 measures, by type of neurite and place", PLACED, "forest"),
+    _features("forest-typed", "random forest on 55 measures, by type", TYPED, "forest"),
     _features("forest-blind", "random forest on the 19 measures, blind to types", BLIND, "forest"),
-    _features("svm-typed", "support vector machine on 55 measures by type of neurite", TYPED, "svm"),
+    _features("svm-placed", "support vector machine on 79 measures, by type and place", PLACED, "svm"),
+    _features("svm-typed", "support vector machine on 55 measures, by type", TYPED, "svm"),
     _features("svm-blind", "support vector machine on the 19 measures, blind to types", BLIND, "svm"),
 )
 REFERENCE = FEATURE_METHODS[0].name

@@ -34,20 +34,30 @@ NeuroM does not compute. Definitions are L-Measure's (Scorcioni 2008, 10.1038/np
 95 % of the points, and the diameter is a mean over length, so that it does not depend on how densely a neurite was traced.
 """
 
-KINDS: Mapping[str, int | None] = {"all": None, "axon": AXON, "basal": BASAL, "apical": APICAL}
-"""Which neurites are measured: all alike, or those of one type."""
+PLACES = ("top", "bottom", "middle", "tall", "spread", "above", "reach", "aside")
+"""Of neurites of one type, beyond the 19: where their length lies, seen from the soma, y upwards. Highest and lowest point, mean of y
+and its standard deviation, that of x and z together, share above the soma, mean distance, and how far the mean of x and z is off."""
 
-NAMES = (SOMA_SURFACE, *(f"{kind}_{measure}" for kind in KINDS for measure in MEASURES))
+TYPES: Mapping[str, int] = {"axon": AXON, "basal": BASAL, "apical": APICAL}
+
+NAMES = (
+    SOMA_SURFACE,
+    *(f"{kind}_{measure}" for kind in ("all", *TYPES) for measure in MEASURES),
+    *(f"{kind}_{place}" for kind in TYPES for place in PLACES),
+)
 """Of the numbers that `morphometrics` gives."""
 
-BLIND = tuple(range(1 + len(MEASURES)))
-"""Numbers of those that do not look at the types of neurites: the 19."""
-TYPED = (0, *range(1 + len(MEASURES), len(NAMES)))
-"""Numbers of those that keep axon, basal and apical dendrite apart: 55."""
+_PER_KIND = len(MEASURES)
+BLIND = tuple(range(1 + _PER_KIND))
+"""Which of them do not look at the types of neurites: the 19."""
+TYPED = (0, *range(1 + _PER_KIND, 1 + 4 * _PER_KIND))
+"""Which keep axon, basal and apical dendrite apart: 55."""
+PLACED = (0, *range(1 + _PER_KIND, len(NAMES)))
+"""The same, and where each type lies: 79."""
 
 
 def morphometrics(neuron: Neuron) -> NDArray[np.float32]:
-    """(73,) float32, in the order of NAMES.
+    """(97,) float32, in the order of NAMES.
 
     Lengths in um, surfaces in um2, volumes in um3, angles in radians. What a neuron has no instance of (an apical dendrite,
     an angle without a bifurcation) is 0. Raises FrameError where NeuroM cannot read the neuron.
@@ -57,8 +67,9 @@ def morphometrics(neuron: Neuron) -> NDArray[np.float32]:
     apart = _morphology(_parted(neuron))
     alike = _morphology(replace(neuron, types=np.where(neuron.types == SOMA, SOMA, BASAL)))
     soma = float(neurom.get("soma_surface_area", apart)) if len(apart.soma.points) else 0.0
-    values = [_measures(alike if number is None else apart, number) for number in KINDS.values()]
-    return np.array([soma, *(value for found in values for value in found)], np.float32)
+    measures = [_measures(alike, BASAL), *(_measures(apart, number) for number in TYPES.values())]
+    places = [_places(neuron, number) for number in TYPES.values()]
+    return np.array([soma, *(value for found in (*measures, *places) for value in found)], np.float32)
 
 
 def _parted(neuron: Neuron) -> Neuron:
@@ -91,11 +102,11 @@ def _morphology(neuron: Neuron) -> Any:
     return neurom.load_morphology(read)
 
 
-def _measures(morphology: Any, number: int | None) -> list[float]:
-    """MEASURES of all neurites, or of those of one type. number: as SWC has it."""
+def _measures(morphology: Any, number: int) -> list[float]:
+    """MEASURES of the neurites of one type. number: as SWC has it."""
     import neurom
 
-    kind = neurom.NeuriteType.all if number is None else neurom.NeuriteType(number)
+    kind = neurom.NeuriteType(number)
 
     def get(name: str, **how: Any) -> Any:
         return neurom.get(name, morphology, neurite_type=kind, **how)
@@ -124,6 +135,29 @@ def _measures(morphology: Any, number: int | None) -> list[float]:
         _mean(get("partition_asymmetry", method="uylings")),
         _mean(get("local_bifurcation_angles")),
         _mean(get("remote_bifurcation_angles")),
+    ]
+
+
+def _places(neuron: Neuron, number: int) -> list[float]:
+    """PLACES of the neurites of one type; nodes count by the length of what leads to them."""
+    about = neuron.points - neuron.soma
+    above = np.where(neuron.parents < 0, np.arange(len(neuron)), neuron.parents)
+    own = neuron.types == number
+    lengths = np.linalg.norm(about - about[above], axis=1)[own]
+    if not lengths.sum():
+        return [0.0] * len(PLACES)
+    points, share = about[own], lengths / lengths.sum()
+    mean = share @ points
+    sd = np.sqrt(share @ (points - mean) ** 2)
+    return [
+        float(points[:, 1].max()),
+        float(points[:, 1].min()),
+        float(mean[1]),
+        float(sd[1]),
+        float(np.hypot(sd[0], sd[2])),
+        float(share @ (points[:, 1] > 0)),
+        float(share @ np.linalg.norm(points, axis=1)),
+        float(np.hypot(mean[0], mean[2])),
     ]
 
 

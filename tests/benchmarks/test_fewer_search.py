@@ -45,9 +45,9 @@ def test_the_table_has_the_ways_that_were_tried_and_their_folds(
         finished(tmp_path / "runs" / way / f"fold{fold}", tmp_path / "data", fold, [0.1, *[score] * 8])
     write_search("made-up", tmp_path / "runs")
     rows = json.loads((tmp_path / "docs/results/fewer_search_made-up.json").read_text())["rows"]
-    assert [(row["name"], row["folds"], row["mean"], row["by_fold"]) for row in rows] == [
-        ("first", "0, 2", 0.7, "0.600, 0.800"),
-        ("pretrained", "0", 0.75, "0.750"),
+    assert [(row["name"], row["folds"], row["by_fold"], row["against_first"]) for row in rows] == [
+        ("first", "0, 2", "0.600, 0.800", None),
+        ("pretrained", "0", "0.750", "+0.150"),
     ]
 
 

@@ -95,7 +95,7 @@ def test_no_two_runs_have_the_same_name_and_both_parts_know_their_methods(neuron
     assert not list(planned("padding", neurons))
     grid = {run.method for run in planned("methods", neurons)}
     assert {f"{a}-{b}-{c}" for a in ("raw", "resample", "xyalign", "wide") for b in ("xyz", "rgb", "type") for c in ("plain", "fr", "cure", "both")} < grid  # fmt: skip
-    assert {"forest-typed", "forest-blind", "svm-typed", "svm-blind"} < grid
+    assert {f"{a}-{b}" for a in ("forest", "svm") for b in ("placed", "typed", "blind")} < grid
 
 
 def test_a_run_without_wrong_labels_is_the_one_of_the_methods() -> None:
@@ -110,8 +110,8 @@ def test_settings_say_what_decides_the_numbers_of_a_network_and_of_a_forest() ->
     assert network.settings["variant"] == "raw" and network.settings["reconstruction"] == "bottleneck"
     assert network.settings["initial"] == "resnet18.safetensors" and network.settings["epochs"] == 1
     forest = method_of(Planned(method=REFERENCE, fold=0), JOB)
-    assert dict(forest.settings) == {"features": 55, "classifier": "forest", "seed": 0}
-    with pytest.raises(UsageError, match="--method tree: is not known, expected one of forest-typed"):
+    assert dict(forest.settings) == {"features": 79, "classifier": "forest", "trees": 200, "seed": 0}
+    with pytest.raises(UsageError, match="--method tree: is not known, expected one of forest-placed"):
         method_named("tree")
 
 
@@ -138,7 +138,7 @@ def test_seeds_are_averaged_and_an_unfinished_one_is_left_out(neurons: DataSet, 
 
 
 def test_without_the_forest_there_is_nothing_to_compare_with(neurons: DataSet, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no forest-typed, which all others are compared with"):
+    with pytest.raises(DataError, match="has no forest-placed, which all others are compared with"):
         write_methods(neurons, tmp_path, tmp_path)
 
 
@@ -213,7 +213,7 @@ def test_a_forest_learns_from_every_other_fold_and_not_from_its_own(
 ) -> None:
     targets = np.array([sample.target for sample in neurons.samples], np.float32)
     own = np.array([sample.fold == 0 for sample in neurons.samples])
-    told = np.zeros((len(neurons), 73), np.float32)
+    told = np.zeros((len(neurons), 97), np.float32)
     told[:, 0] = np.where(own, 11 - targets, targets)  # its own fold says the contrary
     monkeypatch.setattr("edgeneuro.benchmarks.morphology_variants.cached", lambda *_: told)
     monkeypatch.setattr("edgeneuro.benchmarks.morphology_variants.TREES", 5)

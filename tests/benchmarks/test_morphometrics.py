@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgeneuro.benchmarks.morphometrics import BLIND, MEASURES, NAMES, TYPED, morphometrics
+from edgeneuro.benchmarks.morphometrics import BLIND, MEASURES, NAMES, PLACED, PLACES, TYPED, morphometrics
 from edgeneuro.data.phantom_neurons import grow_neuron
 from edgeneuro.neuron import APICAL, AXON, BASAL, SOMA, Neuron
 
@@ -22,13 +22,14 @@ Y = Neuron(
 
 def of(kind: str, neuron: Neuron = Y) -> dict[str, float]:
     values = dict(zip(NAMES, morphometrics(neuron).tolist(), strict=True))
-    return {measure: values[f"{kind}_{measure}"] for measure in MEASURES}
+    return {name: values[f"{kind}_{name}"] for name in (*MEASURES, *PLACES) if f"{kind}_{name}" in values}
 
 
 def test_there_are_nineteen_blind_ones_and_eighteen_of_each_type_beside_the_soma() -> None:
-    assert len(BLIND) == 19 and len(TYPED) == 1 + 3 * 18 and len(NAMES) == 73
+    assert len(BLIND) == 19 and len(TYPED) == 1 + 3 * 18 and len(PLACED) == 55 + 3 * 8 and len(set(NAMES)) == 97
     assert set(BLIND) & set(TYPED) == {0} and NAMES[0] == "soma_surface"
     assert {NAMES[i].partition("_")[0] for i in TYPED[1:]} == {"axon", "basal", "apical"}
+    assert {NAMES[i].partition("_")[2] for i in set(PLACED) - set(TYPED)} == set(PLACES)
 
 
 def test_the_soma_is_a_sphere() -> None:
@@ -48,6 +49,17 @@ def test_a_dendrite_is_measured_as_by_hand() -> None:
     }  # fmt: skip
     assert {key: found[key] for key in expected} == pytest.approx(expected, rel=1e-5)
     assert set(expected) == set(MEASURES)
+
+
+def test_where_a_type_lies_is_seen_from_the_soma() -> None:
+    found = of("axon")
+    assert (found["top"], found["bottom"], found["above"]) == (-10.0, -60.0, 0.0)
+    assert found["middle"] == pytest.approx((10 * -10 + 50 * -60) / 60)
+    assert found["reach"] == pytest.approx(-found["middle"]) and found["spread"] == found["aside"] == 0.0
+    aside = of(
+        "axon", replace(Y, points=np.where(Y.types[:, None] == AXON, np.add(Y.points, [30.0, 0, 40.0]), Y.points))
+    )
+    assert aside["aside"] == pytest.approx(50.0) and of("apical")["above"] == 1.0
 
 
 def test_all_neurites_together_and_a_type_that_is_not_there() -> None:
@@ -76,7 +88,7 @@ def test_nothing_depends_on_where_the_neuron_lies_and_every_measure_is_a_number(
     neuron = grow_neuron(0, 5)
     moved = replace(neuron, points=neuron.points + np.array([1000.0, -200.0, 30.0]))
     found = morphometrics(neuron)
-    assert np.isfinite(found).all() and (found >= 0).all() and found.dtype == np.float32
+    assert np.isfinite(found).all() and (found[: TYPED[-1] + 1] >= 0).all() and found.dtype == np.float32
     np.testing.assert_allclose(found, morphometrics(moved), rtol=2e-3, atol=1e-4)
 
 
