@@ -16,7 +16,7 @@ from typing import NoReturn
 import pytest
 
 from edgeneuro.errors import OutputError
-from edgeneuro.files import atomic_path, canonical_json, refuse_existing, sha256, write_bytes, write_json
+from edgeneuro.files import atomic_folder, atomic_path, canonical_json, refuse_existing, sha256, write_bytes, write_json
 
 
 @pytest.fixture
@@ -125,6 +125,25 @@ def test_permissions_are_those_of_any_new_file_not_those_of_a_temporary_one(tmp_
     write_bytes(tmp_path / "file", b"")
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
     assert os.umask(0o027) == 0o027  # and the mask itself is as before
+
+
+def test_a_folder_takes_its_place_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        with atomic_folder(tmp_path / "a" / "set") as folder:
+            (folder / content).write_text(content)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["set"]
+    assert [path.name for path in (tmp_path / "a" / "set").iterdir()] == ["new"]
+
+
+def test_a_folder_that_is_not_finished_leaves_the_old_one(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "set") as folder:
+        (folder / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "set") as folder:
+        (folder / "new").write_text("new")
+        raise KeyboardInterrupt
+    with pytest.raises(OutputError, match="the disk is full"), atomic_folder(tmp_path / "set") as folder:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "old"]
 
 
 def test_force_alone_allows_to_replace(tmp_path: Path) -> None:

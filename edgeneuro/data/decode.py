@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edgeneuro.data.arrays import decode_npy
+from edgeneuro.data.tiff_directories import is_tiff, read_directories
 from edgeneuro.errors import FrameError
 from edgeneuro.spec import Frame
 
@@ -17,7 +18,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 """Of the files that can be read, in lower case; upper case is accepted as well."""
 
 _PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
-_TIFF = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 _DAMAGED = "copy it again from where it was recorded"
 _NO_FRAME_HEADER = (0xC4, 0xC8, 0xCC)
 """JPEG markers between C0 and CF that are tables or reserved; the others start a frame (ITU-T T.81, table B.1)."""
@@ -83,7 +83,7 @@ def _decode_image(data: bytes, name: str) -> Frame:
         _check_jpeg(data, name)
     elif data.startswith(_BMP):
         _check_bmp(data, name)
-    elif data[:4] in _TIFF:
+    elif is_tiff(data):
         _check_tiff(data, name)
     else:
         raise FrameError(
@@ -148,35 +148,15 @@ def _check_bmp(data: bytes, name: str) -> None:
 
 
 def _check_tiff(data: bytes, name: str) -> None:
-    """Follow the chain of directories, one a page, and look at their colours; BigTIFF has wider numbers."""
-    order, big = _TIFF[data[:4]]
-    count_kind, entry_bytes, offset_kind = ("Q", 20, "Q") if big else ("H", 12, "I")
-    visited: set[int] = set()
-    colours: set[int] = set()
-    try:
-        (at,) = struct.unpack_from(order + offset_kind, data, 8 if big else 4)
-        while at and at not in visited:
-            visited.add(at)
-            (entries,) = struct.unpack_from(order + count_kind, data, at)
-            first = at + struct.calcsize(order + count_kind)
-            end = first + entries * entry_bytes
-            (at,) = struct.unpack_from(order + offset_kind, data, end)
-            colours |= {_tag_value(data, entry, order, big) for entry in range(first, end, entry_bytes)}
-    except (struct.error, OverflowError) as error:
-        raise _truncated(data, name) from error
-    if len(visited) != 1:
+    """One page, in colours that have an RGB."""
+    pages = read_directories(data, name)
+    if len(pages) != 1:
         raise FrameError(
-            f"{name}: holds {len(visited)} pages, expected one frame a file; save each page as its own file (tiffsplit)"
+            f"{name}: holds {len(pages)} pages, expected one frame a file; save each page as its own file (tiffsplit)"
         )
-    odd = colours & _ODD_COLOURS.keys()
-    if odd:
-        raise _odd_colours(_ODD_COLOURS[min(odd)], name)
-
-
-def _tag_value(data: bytes, entry: int, order: str, big: bool) -> int:
-    """Of the directory entry that says how pixels stand for colour, a 16-bit number; -1 of any other entry."""
-    (tag,) = struct.unpack_from(order + "H", data, entry)
-    return struct.unpack_from(order + "H", data, entry + (12 if big else 8))[0] if tag == _PHOTOMETRIC else -1
+    colours = pages[0].get(_PHOTOMETRIC)
+    if colours in _ODD_COLOURS:
+        raise _odd_colours(_ODD_COLOURS[colours], name)
 
 
 def _odd_colours(kind: str, name: str) -> FrameError:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import csv
-import errno
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -16,7 +12,7 @@ from edgeneuro.data.registered import DESCRIPTION, Description, read_description
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.swc_text import encode_swc
 from edgeneuro.errors import DataError, OutputError
-from edgeneuro.files import canonical_json, refuse_existing
+from edgeneuro.files import atomic_folder, canonical_json, refuse_existing
 from edgeneuro.records import to_json
 from edgeneuro.spec import Frame
 
@@ -39,7 +35,7 @@ def write_folder(
         licence=dataset.licence,
         simulated=dataset.simulated,
     )
-    with _whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         (folder / _subfolder(dataset)).mkdir()
         for sample in dataset.samples:
             data = encode_swc(dataset.neuron(sample)) if dataset.has_neurons else _png(dataset.read(sample))
@@ -82,30 +78,3 @@ def _refuse_foreign(out: Path) -> None:
         simulated = False
     if not simulated:
         raise OutputError(f"{out}: is not a simulated data set, so --force does not remove it; choose another --out")
-
-
-@contextmanager
-def _whole_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that takes its place at the end, or goes on any exception."""
-    temporary: Path | None = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-        new, old = temporary / "new", temporary / "old"
-        new.mkdir()
-        yield new
-        if out.exists():
-            out.rename(old)
-        try:
-            new.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
-    except OSError as error:
-        full = error.errno == errno.ENOSPC
-        reason = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
-        raise OutputError(f"{out}: {reason}; nothing was written, choose another --out") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)

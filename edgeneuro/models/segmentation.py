@@ -7,7 +7,7 @@ between are ours, after the weakly supervised recogniser of Huang G. H. et al. 2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, cast
 
@@ -23,7 +23,7 @@ Dimensions = Literal[2, 3]
 _CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-_NORM = {
+_NORM: Mapping[str, Mapping[int, Any]] = {
     "batch": {2: nn.BatchNorm2d, 3: nn.BatchNorm3d},
     "instance": {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d},
 }
@@ -35,7 +35,7 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, dimensions: Dimensions, norm: str) -> None:
         super().__init__()
         conv = _CONVOLUTION[dimensions]
-        kind: Any = _NORM[norm][dimensions]
+        kind = _NORM[norm][dimensions]
         self.body = nn.Sequential(
             conv(inputs, outputs, 3, padding=1, bias=False),
             kind(outputs, affine=True),

@@ -1,6 +1,6 @@
 """Losses for masks of thin, branching things, with places that do not count.
 
-logits, labels, weights: (batch, 1, [depth,] height, width). labels: 0, 1, and IGNORED where nobody knows.
+logits, labels, weights: (batch, 1, [depth,] height, width). labels: 0, 1, and IGNORE where nobody knows.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-IGNORED = 255
+from edgeneuro.volume import IGNORE
+
 FOREGROUND_WEIGHT = 5.0
 """Of a foreground voxel; one of the background weighs 1."""
 SKELETON_STEPS = 5
@@ -23,7 +24,7 @@ def mask_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
 def voxel_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """sum m w BCE(p, y) / sum m w, w times FOREGROUND_WEIGHT where y is 1; 0 where no place counts. weights: of the label's source."""
-    counts = labels != IGNORED
+    counts = labels != IGNORE
     y = (labels == 1).to(logits.dtype)
     w = counts * weights * torch.where(labels == 1, FOREGROUND_WEIGHT, 1.0)
     bce = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
@@ -32,7 +33,7 @@ def voxel_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
 def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """1 - (2 sum m p y + 1) / (sum m p^2 + sum m y^2 + 1). Source: Milletari et al. 2016, arXiv:1606.04797, smoothed by 1."""
-    counts = (labels != IGNORED).to(logits.dtype)
+    counts = (labels != IGNORE).to(logits.dtype)
     p, y = logits.sigmoid() * counts, (labels == 1).to(logits.dtype)
     return 1.0 - (2.0 * (p * y).sum() + 1.0) / (p.square().sum() + y.sum() + 1.0)
 
@@ -42,7 +43,7 @@ def centreline_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Source: Shit et al. 2021, arXiv:2003.07311, eq. 3, with the skeleton of algorithm 1; places that do not count belong to neither.
     """
-    counts = (labels != IGNORED).to(logits.dtype)
+    counts = (labels != IGNORE).to(logits.dtype)
     p, y = logits.sigmoid() * counts, (labels == 1).to(logits.dtype)
     of_p, of_y = soft_skeleton(p), soft_skeleton(y)
     precision = ((of_p * y).sum() + 1.0) / (of_p.sum() + 1.0)

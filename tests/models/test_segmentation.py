@@ -14,7 +14,8 @@ def macs(network: torch.nn.Module, *sides: int) -> int:
     network = network.to("meta").eval()
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, 1, *sides))
-    return counter.get_total_flops() // 2
+    flops: int = counter.get_total_flops()
+    return flops // 2
 
 
 @pytest.mark.parametrize(
