@@ -162,6 +162,10 @@ def _inputs(manifest: Manifest) -> Iterator[tuple[str, str]]:
         "frame",
         f"{shape.height} x {shape.width} px, {colour}, {shape.bit_depth} bit (other sizes are resized)",
     )
+    if shape.drawing is not None:
+        drawn = shape.drawing
+        window = f", {drawn.window_um:g} um about the soma" if drawn.variant == "xyalign" else ""
+        yield "neuron", f"drawn as {drawn.variant}, view {drawn.view}{window} (docs/morphology.md)"
 
 
 def _sizes(seen: Calibration) -> str:

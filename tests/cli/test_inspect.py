@@ -16,6 +16,7 @@ from edgeneuro.cli.inspect import facts
 from edgeneuro.cli.main import main
 from edgeneuro.cli.options import print_facts
 from edgeneuro.data.split import Split
+from edgeneuro.drawing import Drawing
 from edgeneuro.manifest import Accuracy, Compute, Interval, Manifest, PrebuiltEngine
 from edgeneuro.records import to_json
 from edgeneuro.runtime import read_bundle
@@ -115,6 +116,14 @@ def test_an_engine_that_explains_itself_says_so(edge: Path, tmp_path: Path, caps
     assert "class activation maps of 4 x 4 places" in " ".join(capsys.readouterr().out.split())
     assert main(["inspect", str(edge)]) == 0
     assert "activation maps" not in capsys.readouterr().out
+
+
+def test_how_neurons_are_drawn_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = replace(tiny_manifest().frame_preprocess, drawing=Drawing(view="xyz", window_um=750.0))
+    path = write_bundle(tmp_path / "n.edge", tiny_manifest(preprocess=drawn))
+    assert main(["inspect", str(path)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "neuron drawn as xyalign, view xyz, 750 um about the soma" in shown
 
 
 def test_the_size_is_that_of_the_file(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
