@@ -20,7 +20,7 @@ from edgeneuro.benchmarks.morphology_variants import (
     Method,
     fused,
 )
-from edgeneuro.benchmarks.out_of_fold import Fold, frame_id, pool, read_fold
+from edgeneuro.benchmarks.out_of_fold import Fold, pool, read_fold, tested
 from edgeneuro.benchmarks.over_seeds import difference_over_seeds, mean_over_seeds
 from edgeneuro.benchmarks.real_tables import group_notes, signed, written_notes
 from edgeneuro.benchmarks.report.words import percent
@@ -213,7 +213,7 @@ def write_noise(dataset: DataSet, folder: Path, results: Path = RESULTS) -> None
 
 def _noise_rows(noise: float, folds: Mapping[str, Sequence[Fold]], dataset: DataSet) -> Iterator[dict[str, Any]]:
     first = next(iter(folds.values()))
-    samples = _tested(first, dataset)
+    samples = tested(first, dataset)
     plain = NOISY[0].name
     graphs = {name: Planned(method=name, fold=0, label_noise=noise).graph for name in folds}
     predicted = {
@@ -236,12 +236,6 @@ def _noise_rows(noise: float, folds: Mapping[str, Sequence[Fold]], dataset: Data
             **{key: sum(fact[key] for fact in facts) if above else None for key in ("relabelled", "restored")},
             "folds": [dict(fact) for fact in facts],
         }
-
-
-def _tested(folds: Sequence[Fold], dataset: DataSet) -> list[Sample]:
-    """The samples that the rows of the folds' tables are of, one fold after the other."""
-    by_id = {frame_id(sample): sample for sample in dataset.samples}
-    return [by_id[name] for fold in folds for name in fold.ids]
 
 
 def write_table(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeneuro.benchmarks.scoring import Probabilities
-from edgeneuro.data.sample import Sample
+from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.errors import DataError
 from edgeneuro.files import write_bytes
 
@@ -35,6 +35,12 @@ class Fold:
 def frame_id(sample: Sample) -> str:
     """Names one frame of a data set."""
     return f"{sample.source}#{sample.index}"
+
+
+def tested(folds: Sequence[Fold], dataset: DataSet) -> list[Sample]:
+    """The samples that the rows of the folds' tables are of, one fold after the other."""
+    by_id = {frame_id(sample): sample for sample in dataset.samples}
+    return [by_id[name] for fold in folds for name in fold.ids]
 
 
 def write_fold(path: Path, fold: Fold) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeneuro.benchmarks.out_of_fold import Fold, frame_id, pool, read_fold
+from edgeneuro.benchmarks.out_of_fold import Fold, pool, read_fold, tested
 from edgeneuro.benchmarks.over_seeds import difference_over_seeds, mean_over_seeds
 from edgeneuro.benchmarks.real_tables import group_notes, signed, written_notes
 from edgeneuro.benchmarks.report.words import percent
 from edgeneuro.benchmarks.results import RESULTS, write_result
 from edgeneuro.benchmarks.scoring import Probabilities, Scores, score_levels
 from edgeneuro.benchmarks.skin_variants import VARIANTS
-from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.data.sample import DataSet
 from edgeneuro.data.subgroups import ordered_values, subgroup_values
 from edgeneuro.metrics import RESAMPLES
 
@@ -131,7 +131,7 @@ def _compared(folds: Mapping[Planned, Fold], dataset: DataSet) -> Iterator[dict[
     by_variant: dict[str, list[Planned]] = {}
     for run in folds:
         by_variant.setdefault(run.variant, []).append(run)
-    samples = _tested(next(iter(folds.values())), dataset)
+    samples = tested([next(iter(folds.values()))], dataset)
     targets = np.array([sample.target for sample in samples], np.int64)
     groups = [sample.group for sample in samples]
     predicted = {run: fold.tables[run.graph].argmax(1) for run, fold in folds.items()}
@@ -151,12 +151,6 @@ def _compared(folds: Mapping[Planned, Fold], dataset: DataSet) -> Iterator[dict[
             "macs_m": None if macs is None else round(macs / 1e6, 1),
             "each": [dict(folds[run].facts) for run in runs],
         }
-
-
-def _tested(fold: Fold, dataset: DataSet) -> list[Sample]:
-    """The samples that the rows of a fold's tables are of."""
-    by_id = {frame_id(sample): sample for sample in dataset.samples}
-    return [by_id[name] for name in fold.ids]
 
 
 def _write(
