@@ -105,7 +105,7 @@ def _draw(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, a=SLOPE, nonlinearity="leaky_relu")
 
 
-def build(
+def residual_unet(
     *,
     dimensions: Dimensions,
     channels: int = 1,

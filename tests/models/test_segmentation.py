@@ -5,7 +5,7 @@ import torch
 
 from edgeneuro.errors import InputError
 from edgeneuro.models.build import parameters
-from edgeneuro.models.segmentation import Dimensions, build
+from edgeneuro.models.segmentation import Dimensions, residual_unet
 
 
 def macs(network: torch.nn.Module, *sides: int) -> int:
@@ -32,7 +32,7 @@ def macs(network: torch.nn.Module, *sides: int) -> int:
 def test_parameters_and_operations_are_those_of_the_table(
     dimensions: Dimensions, options: dict[str, Any], params: int, sides: tuple[int, ...], giga_macs: float
 ) -> None:
-    network = build(dimensions=dimensions, **options)
+    network = residual_unet(dimensions=dimensions, **options)
     assert parameters(network) == params
     assert round(macs(network, *sides) / 1e9, 2) == giga_macs
 
@@ -41,13 +41,13 @@ def test_parameters_and_operations_are_those_of_the_table(
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 @torch.no_grad()
 def test_every_place_gets_one_logit(dimensions: Dimensions, sides: tuple[int, ...], norm: str) -> None:
-    network = build(dimensions=dimensions, width=2, norm=norm).eval()
+    network = residual_unet(dimensions=dimensions, width=2, norm=norm).eval()
     assert network(torch.zeros(2, 1, *sides)).shape == (2, 1, *sides)
 
 
 @torch.no_grad()
 def test_a_flat_network_takes_half_as_many_planes() -> None:
-    network = build(dimensions=3, width=2, flat=True).eval()
+    network = residual_unet(dimensions=3, width=2, flat=True).eval()
     assert network(torch.zeros(1, 1, 4, 8, 8)).shape == (1, 1, 4, 8, 8)
     with pytest.raises(InputError, match=r"got sides \(2, 8, 8\), expected multiples of \(4, 8, 8\)"):
         network(torch.zeros(1, 1, 2, 8, 8))
@@ -55,17 +55,17 @@ def test_a_flat_network_takes_half_as_many_planes() -> None:
 
 def test_sides_that_cannot_be_halved_often_enough_are_refused() -> None:
     with pytest.raises(InputError, match=r"got sides \(20, 16\), expected multiples of \(8, 8\); choose another tile"):
-        build(dimensions=2, width=2)(torch.zeros(1, 1, 20, 16))
+        residual_unet(dimensions=2, width=2)(torch.zeros(1, 1, 20, 16))
 
 
 @pytest.mark.parametrize("wrong", [{"width": 0}, {"levels": 1}, {"norm": "group"}, {"flat": True}])
 def test_options_that_make_no_network_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="expected a width from 1, 2 to 6 levels"):
-        build(dimensions=2, **wrong)
+        residual_unet(dimensions=2, **wrong)
 
 
 def test_every_weight_receives_gradient() -> None:
     torch.manual_seed(0)
-    network = build(dimensions=3, width=2, levels=3)
+    network = residual_unet(dimensions=3, width=2, levels=3)
     network(torch.randn(2, 1, 8, 8, 8)).square().mean().backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in network.parameters())
