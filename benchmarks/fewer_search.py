@@ -32,12 +32,12 @@ WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "labels-crops": ("labels beside the teacher, cut-outs", {**LABELS, "crop": LESSON["crop"]}),
     "long": ("first recipe with hints, 150 epochs", {**LESSON, **LONG}),
     "unlabelled": (
-        "first recipe, frames of two other ultrasound sets beside, as many steps",
+        "first recipe, frames of two other ultrasound sets beside, 26 epochs",
         {**LESSON, **MORE, "keep": "best", "unlabelled": ULTRASOUND},
     ),
     "pretrained": ("first recipe from weights of fewer_pretrain", {**LESSON, **FIRST, "initial": "fewer_pretrain"}),
     "pretrained-unlabelled": (
-        "both: from weights of fewer_pretrain, frames of two other ultrasound sets beside",
+        "both: from weights of fewer_pretrain, frames of two other ultrasound sets beside, 26 epochs",
         {**LESSON, **MORE, "initial": "fewer_pretrain", "unlabelled": ULTRASOUND},
     ),
 }

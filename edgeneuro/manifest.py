@@ -29,8 +29,8 @@ CLASS_MAPS = "class_maps"
 each logit. Not rectified; the logit is the mean of its map, plus a bias of its class. Zhou et al. 2016, arXiv:1512.04150."""
 
 QUALITY = "quality"
-"""Name of a classifier's further output, (batch, 1) float32 above 0 and below 1: how typical the frame is, as training weighed its
-like; low where labels are doubtful. Changes no class. Wang 2020, arXiv:2002.10392."""
+"""Name of a classifier's further output, (batch, 1) float32 above 0 and below 1: the weight that training would give
+such a frame, meant to be low where labels are doubtful. Changes no class. Wang 2020, arXiv:2002.10392."""
 
 PRIMARY_METRICS: Mapping[Task, str] = {
     "classification": "balanced_accuracy",

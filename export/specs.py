@@ -51,7 +51,7 @@ def output_specs(
         elif name == CLASS_MAPS and task == "classification":
             axes, unit = _AXES["segmentation"], _MAP_UNIT
         elif name == QUALITY and task == "classification":
-            axes, unit = ("batch", "quality"), "0 to 1, low where such frames are often labelled wrongly"
+            axes, unit = ("batch", "quality"), "0 to 1, the weight that training would give such a frame"
         specs.append(TensorSpec(name=name, shape=shape, axes=axes, dtype=str(values.dtype), unit=unit))
     return tuple(specs)
 
