@@ -15,6 +15,7 @@ from edgeneuro.benchmarks.measure.subgroups import by_subgroup, classifier_outco
 from edgeneuro.benchmarks.predictors import FrameResult, Predictor
 from edgeneuro.benchmarks.scoring import Level, Probabilities, score_levels
 from edgeneuro.data.leakage import leak_statement, unseen
+from edgeneuro.data.recordings.session import refuse_other_session
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.errors import DataError, ModelFileError, UsageError
 from edgeneuro.export.outcomes import Collector, Outcomes
@@ -95,6 +96,7 @@ def evaluate(
         raise UsageError(
             f"{predictor.name}: gives tensors, of which no label says whether they are right; expected a class or a mask"
         )
+    refuse_other_session(predictor.session, dataset.session, predictor.name)
     dataset = dataset.drawn_as(predictor.drawing)
     _match(predictor, dataset)
     labelled = dataset
@@ -177,7 +179,7 @@ def predict(
     rows: dict[str, list[Probabilities]] = {name: [] for name in predictor.graphs}
     flags: Counter[str] = Counter()
     for sample in track(samples):
-        frame = dataset.read(sample)
+        frame = dataset.item(sample) if predictor.arrays else dataset.read(sample)
         results = {name: graph(frame) for name, graph in predictor.graphs.items()}
         flags.update(set().union(*(result.flags for result in results.values())))
         for name, result in results.items():

@@ -100,7 +100,7 @@ def reference_network(name: str) -> Network:
             height=entry.image_size, width=entry.image_size, channels=entry.channels, mean=(0.45,), std=(0.2,)
         )
     else:
-        network, weights, size = load_model(folder), "packaged", read_config(folder).preprocess
+        network, weights, size = load_model(folder), "packaged", read_config(folder).frame_preprocess
     return planned(name, network, weights, size)
 
 

@@ -105,10 +105,10 @@ def judge_network(checkpoint: Path, data: DataSet, other: DataSet) -> dict[str, 
     config, split = read_config(checkpoint), read_split(checkpoint)
     network = load_model(checkpoint)
     held_out = split.part(data.samples, "test")
-    own = _score(network, config.preprocess, data, held_out)
-    elsewhere = _score(network, config.preprocess, other, other.samples)
+    own = _score(network, config.frame_preprocess, data, held_out)
+    elsewhere = _score(network, config.frame_preprocess, other, other.samples)
     return {
-        "what": f"STANet, {config.preprocess.height} px",
+        "what": f"STANet, {config.frame_preprocess.height} px",
         "own": 100.0 * own.value,
         "other": 100.0 * elsewhere.value,
         "own interval": [100.0 * own.low, 100.0 * own.high],

@@ -9,28 +9,32 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from edgeneuro.benchmarks.scoring import Probabilities
+from edgeneuro.data.recordings.as_data import RESPONSES, response_spec
+from edgeneuro.data.recordings.session import Session
 from edgeneuro.data.split import Split
 from edgeneuro.drawing import Drawing
 from edgeneuro.errors import BackendError, InputError, ModelFileError
+from edgeneuro.feeds import array_feed
 from edgeneuro.manifest import PRIMARY_METRICS, Precision, Task
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime import Engine, Segmentation, open_engine
 from edgeneuro.runtime.backends import open_backend
 from edgeneuro.runtime.postprocess import class_mask, softmax
-from edgeneuro.spec import Array, Frame, TensorSpec
+from edgeneuro.runtime.whole_frame import segment_frame
+from edgeneuro.spec import Array, Frame, Item, TensorSpec
 
 SIMULATED_TRAINING = "simulated_training"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameResult:
-    """probabilities: (class,), in the order of the predictor's classes. mask: of a segmentation instead, (height, width)
-    class numbers. flags: what was unusual about this frame."""
+    """probabilities: (class,), in the order of the predictor's classes. mask: of a segmentation instead, ([depth,]
+    height, width) class numbers. flags: what was unusual about this frame."""
 
     probabilities: Probabilities = field(default_factory=lambda: np.zeros(0))
     mask: Array | None = None
@@ -39,16 +43,18 @@ class FrameResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """graphs: name -> frame to result, the reference (float) first. classes: None where the file does not name them.
-    task: what the graphs give. drawing: of the neurons it was trained on, None where it was not. split: what it was trained on, None where unknown. flags: of every result. notes: sentences a reader must know.
+    """graphs: name -> frame to result, the reference (float) first; arrays as DataSet.item gives them where arrays is set. classes: None where the file does not name them.
+    task: what the graphs give. session: whose neurons' responses these are. drawing: of the neurons it was trained on, None where it was not. split: what it was trained on, None where unknown. flags: of every result. notes: sentences a reader must know.
     """
 
     kind: Literal["engine", "checkpoint", "onnx"]
     name: str
     model: str
     classes: tuple[str, ...] | None
-    graphs: Mapping[str, Callable[[Frame], FrameResult]]
+    graphs: Mapping[str, Callable[[Any], FrameResult]]
     task: Task = "classification"
+    arrays: bool = False
+    session: Session | None = None
     drawing: Drawing | None = None
     split: Split | None = None
     primary_metric: str = "balanced_accuracy"
@@ -91,8 +97,8 @@ def _engine(path: Path, threads: int | None, stack: ExitStack, *, allow_unsigned
         else:
             notes.append(f"The {precision} graph cannot run on this machine and is left out.")
 
-    def graph(engine: Engine) -> Callable[[Frame], FrameResult]:
-        def predict(frame: Frame) -> FrameResult:
+    def graph(engine: Engine) -> Callable[[Any], FrameResult]:
+        def predict(frame: Item) -> FrameResult:
             result = engine(frame)
             flags = engine.frame_flags(frame)
             if isinstance(result, Segmentation):
@@ -109,6 +115,8 @@ def _engine(path: Path, threads: int | None, stack: ExitStack, *, allow_unsigned
         task=manifest.task,
         classes=manifest.classes,
         graphs={precision: graph(engine) for precision, engine in engines.items()},
+        arrays=manifest.preprocess is None,
+        session=manifest.session,
         drawing=None if manifest.preprocess is None else manifest.preprocess.drawing,
         split=manifest.split,
         primary_metric=manifest.primary_metric,
@@ -128,20 +136,33 @@ def _checkpoint(folder: Path, threads: int | None) -> Predictor:
     if threads is not None:
         torch.set_num_threads(threads)
 
-    def predict(frame: Frame) -> FrameResult:
+    preprocess, entry = config.preprocess, model_entry(config.model)
+    inputs = [] if preprocess is not None else [response_spec(config.sizes["neurons"])]
+
+    def run(images: Array) -> Array:
         with torch.inference_mode():
-            logits = network(torch.from_numpy(config.preprocess(frame)[None]))
-        return FrameResult(probabilities=softmax(logits.numpy())[0])
+            logits: Array = network(torch.from_numpy(images)).numpy()
+        return logits
+
+    def predict(frame: Any) -> FrameResult:
+        if preprocess is None:
+            return FrameResult(probabilities=softmax(run(array_feed(inputs, frame)[RESPONSES]))[0])
+        if preprocess.tiled is not None:
+            return FrameResult(mask=segment_frame(preprocess, preprocess.tiled, run, frame).mask)
+        return FrameResult(probabilities=softmax(run(preprocess(frame)[None]))[0])
 
     return Predictor(
         kind="checkpoint",
         name=folder.name,
         model=config.model,
+        task="segmentation" if entry.masks else "classification",
         classes=config.classes,
         graphs={"fp32": predict},
-        drawing=config.preprocess.drawing,
+        arrays=preprocess is None,
+        session=config.session,
+        drawing=None if preprocess is None else preprocess.drawing,
         split=read_split(folder),
-        primary_metric=model_entry(config.model).primary_metric,
+        primary_metric=entry.primary_metric,
         flags=(SIMULATED_TRAINING,) if config.trained_on.simulated else (),
     )
 

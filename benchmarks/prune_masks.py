@@ -79,8 +79,8 @@ def variants(
     from edgeneuro.export.prune.masking import choose_layers, hold, release, shares_of_zeros
     from edgeneuro.export.prune.masks import MaskSettings, make_masks
 
-    size = config.preprocess
-    example = torch.zeros(2, config.channels, size.height, size.width)
+    size = config.frame_preprocess
+    example = torch.zeros(2, config.frame_preprocess.channels, size.height, size.width)
     found = {}
     for name, way in ways.items():
         thinned, zeros = deepcopy(network), 0.0
@@ -92,7 +92,7 @@ def variants(
             sizes = {layer: mask.numel() for layer, mask in masks.items()}
             shares, _ = shares_of_zeros(thinned, masks)
             zeros = sum(shares[layer] * sizes[layer] for layer in sizes) / sum(sizes.values())
-        graph, _ = export_onnx(thinned, channels=config.channels, height=size.height, width=size.width)
+        graph, _ = export_onnx(thinned, channels=config.frame_preprocess.channels, height=size.height, width=size.width)
         found[name] = Variant(graph=graph, zeros=zeros)
     return found
 
@@ -178,9 +178,9 @@ def main(
 
     folder = Path(source) if Path(source).is_dir() else packaged(source)
     config, load, rng = read_config(folder), load_average(), np.random.default_rng(seed)
-    size = config.preprocess
+    size = config.frame_preprocess
     thinned = variants(load_model(folder), config)
-    frames = rng.standard_normal((CALIBRATION_FRAMES, config.channels, size.height, size.width))
+    frames = rng.standard_normal((CALIBRATION_FRAMES, config.frame_preprocess.channels, size.height, size.width))
     run = partial(
         interleave, rounds=rounds, warm_up=max(5, rounds // 10), rng=rng, budget_s=budget, least_rounds=LEAST_ROUNDS
     )
@@ -207,7 +207,7 @@ def main(
         columns=COLUMNS,
         context={
             "script": f"python -m edgeneuro.benchmarks.prune_masks {Path(source).name} --rounds {rounds} --budget {budget:g}",
-            "model": f"{config.model}, {config.channels} x {size.height} x {size.width}",
+            "model": f"{config.model}, {config.frame_preprocess.channels} x {size.height} x {size.width}",
             "data": f"noise, seed {seed}",
             "threads": threads,
             "rounds": rounds,

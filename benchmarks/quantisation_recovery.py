@@ -83,7 +83,7 @@ def widen(checkpoint: Path, out: Path, *, octaves: int, seed: int) -> None:
                 norm.weight.mul_(factors)
                 norm.bias.mul_(factors)
                 reader.weight.div_(factors[None, :, None, None])
-        size = config.preprocess
+        size = config.frame_preprocess
         frames = torch.from_numpy(rng.standard_normal((4, size.channels, size.height, size.width)).astype(np.float32))
         if not torch.equal(network(frames), same(frames)):
             raise ModelFileError(f"{out}: gives other logits than {checkpoint}; the factors were not exact")

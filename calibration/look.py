@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Frame
 
@@ -37,6 +38,16 @@ class Look:
         """Whether nothing but noise differs between this frame and `other`."""
         difference = float(np.abs(self.thumbnail - other.thumbnail).mean())
         return difference <= NEARLY_SAME * min(self.spread, other.spread)
+
+
+def picture(data: DataSet, sample: Sample) -> Frame:
+    """What `look_at` takes of a frame: itself. Of a tile, which may be a volume and small: the largest value along the depth,
+    (height, width), filled up by reflection to SIDE_PX. Raises FrameError."""
+    frame = data.read(sample)
+    if data.tile is None:
+        return frame
+    above: Frame = frame.max(axis=0) if len(data.tile) == 3 else frame
+    return np.pad(above, [(0, max(0, SIDE_PX - side)) for side in above.shape], mode="symmetric")
 
 
 def look_at(frame: Frame) -> Look:

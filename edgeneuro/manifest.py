@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edgeneuro.data.recordings.session import Session
 from edgeneuro.data.sample import DataSet
+from edgeneuro.data.seen import seen_by
 from edgeneuro.data.split import Split
 from edgeneuro.errors import BundleError, InputError
 from edgeneuro.files import canonical_json
@@ -113,7 +115,8 @@ class DataIdentity:
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
     """Which frames fixed the ranges. bit_depths, sides in px: what the calibration frames had; others are flagged. Of
-    arrays, which are no frames, there are no bit depths, and the sides are 0.
+    arrays, which are no frames, and of tiles, into which frames of any size and depth are cut, there are no bit depths, and the
+    sides are 0.
 
     identity: SHA-256 over the calibration tensors in order.
     """
@@ -167,7 +170,7 @@ class Accuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassDrop:
-    """What one class loses: recall, or the Dice of the frames that hold it. groups_needed: how many like these would
+    """What one class loses: recall, or the Dice of the frames that hold it; or what is lost of centre lines. groups_needed: how many like these would
     decide; None where it is decided, or where no number would."""
 
     frames: int
@@ -182,7 +185,8 @@ class Judgement:
     """One graph against the float graph at one level.
 
     graph: member path. unit: "frame", or the column by which frames were put together. margin_points: of the drop of
-    Gate.metric. guard_points: of each class. verdict: the worst of the drop's and the classes'. reason: in words.
+    Gate.metric. guard_points: of each class, and of centre lines. centre_lines: of the tiles of a network for neurites, what is
+    lost of the labelled centre lines found within 2 voxels; None of others. verdict: the worst of all of these. reason: in words.
     """
 
     graph: str
@@ -196,6 +200,7 @@ class Judgement:
     guard_points: float
     classes: Mapping[str, ClassDrop]
     reason: str
+    centre_lines: ClassDrop | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +259,8 @@ class Manifest:
     provenance: sha256 of what the bundle was made from, and settings, by name. tools: library versions.
     primary_metric: key in edgeneuro.metrics, or "output_error" for tensors. precision: what the user asked for, as
     delivered. classes: by number; of a segmentation the name of each value of the mask, 0 first, the background; empty
-    for tensors. engines: built ahead, empty in most bundles. preprocess: None for a network that takes arrays, each input as it is.
+    for tensors. engines: built ahead, empty in most bundles. preprocess: None for a network that takes arrays, each input as it is. session: whose
+    neurons it takes the responses of; None for one that takes anything else.
     """
 
     schema: int = SCHEMA
@@ -277,6 +283,7 @@ class Manifest:
     tools: Mapping[str, str]
     notes: tuple[str, ...] = ()
     engines: tuple[PrebuiltEngine, ...] = ()
+    session: Session | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -293,9 +300,9 @@ class Manifest:
             )
         return self.preprocess
 
-    def drawn(self, data: DataSet) -> DataSet:
-        """`data` with neurons in the pictures that the network was trained on. Raises DataError where there were none."""
-        return data.drawn_as(None if self.preprocess is None else self.preprocess.drawing)
+    def seen(self, data: DataSet) -> DataSet:
+        """`data` as edgeneuro.data.seen shows it to the network: neurons drawn, large frames in tiles. Raises DataError, FrameError."""
+        return seen_by(data, self.preprocess, session=self.session, what=self.model)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

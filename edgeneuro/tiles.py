@@ -67,6 +67,13 @@ class Tiling:
             if not 0 <= overlap <= tile // 2:
                 raise UsageError(f"tiles: got an overlap of {overlap} voxels, expected 0 to {tile // 2}, half a tile")
 
+    @staticmethod
+    def beside(shape: tuple[int, ...], tile: tuple[int, ...]) -> Iterator[Region]:
+        """What tiles without overlap cover of an array, the last ones moved back to end with it, the last axis fastest."""
+        tiling = Tiling(shape=shape, tile=tile, overlap=(0,) * len(tile))
+        for start in tiling.touching(tiling.whole):
+            yield tuple(slice(a, min(a + n, end)) for a, n, end in zip(start, tile, shape, strict=True))
+
     @property
     def whole(self) -> Region:
         """The region that is the array."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgeneuro.errors import ShapeError
 from edgeneuro.spec import Array, Float32
+from edgeneuro.tiled import between, percentile_levels
 
 Spacing = tuple[float, float, float]
 """Distance between the centres of neighbouring voxels along z, y and x, um."""
@@ -53,9 +54,4 @@ class Volume:
         """
         if not 0 <= low < high <= 100:
             raise ShapeError(f"volume: got the percentiles {low} and {high}, expected 0 <= low < high <= 100")
-        bottom, top = np.percentile(self.voxels, (low, high))
-        if top <= bottom:
-            return np.zeros(self.voxels.shape, np.float32)
-        scaled = (self.voxels.astype(np.float32) - np.float32(bottom)) / np.float32(top - bottom)
-        clipped: Float32 = np.clip(scaled, 0, 1, out=scaled)
-        return clipped
+        return between(self.voxels, percentile_levels(self.voxels, low, high))

@@ -106,6 +106,17 @@ def class_drops(outcomes: Outcomes, path: str, metric: str) -> dict[str, tuple[i
     return found
 
 
+def line_drop(outcomes: Outcomes, path: str) -> tuple[int, Drop] | None:
+    """How many units hold a labelled centre line, and what graph `path` loses of its tolerant recall; None where none was
+    compared."""
+    if not outcomes.tolerant_recall:
+        return None
+    pair = outcomes.tolerant_recall[outcomes.reference], outcomes.tolerant_recall[path]
+    rows = np.flatnonzero(~np.isnan(pair[0]))
+    groups = [outcomes.samples[i].group for i in rows]
+    return len(rows), score_drop(pair[0][rows], pair[1][rows], groups) if groups else UNKNOWN
+
+
 def agreement(outcomes: Outcomes, path: str) -> Interval:
     """Of graph `path` with the reference graph, 0..1, mean over the units."""
     lost = drop(outcomes, path, AGREEMENT).interval()

@@ -143,7 +143,7 @@ def _frames(model: FloatModel, settings: BuildSettings, data: DataSet | None, ca
     )
     judged = test_part(model, data, split)
     if parts is not None:
-        choosing, judged = parts.choosing, judged or parts.judged
+        choosing, judged = model.seen(parts.choosing), judged or model.seen(parts.judged)
     return Frames(chosen=chosen, choosing=choosing, judged=judged, split=split)
 
 

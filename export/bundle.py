@@ -16,8 +16,10 @@ from edgeneuro.export.calibrate import Calibrated
 from edgeneuro.export.forms import Form
 from edgeneuro.export.gate import Margin, judge
 from edgeneuro.export.golden import golden_feeds, golden_outputs, pack_golden, tolerance
+from edgeneuro.export.graph import convolutions
 from edgeneuro.export.lowered import FLOAT_GRAPH, Lowered, graph_entry, lowered_graphs
-from edgeneuro.export.outcomes import Baseline, Outcomes
+from edgeneuro.export.outcomes import Collector, Outcomes, answer
+from edgeneuro.export.plan import Plan
 from edgeneuro.export.prebuilt import prebuild
 from edgeneuro.export.source import FloatModel
 from edgeneuro.export.specs import output_specs
@@ -93,8 +95,9 @@ def make_bundle(
         gate=gate,
         provenance=model.provenance,
         tools={"edgeneuro": __version__, **{tool: version(tool) for tool in TOOLS}},
-        notes=(*_notes(model, calibrated, accuracy), *_fewer(engines, entries)),
+        notes=(*_notes(model, calibrated, accuracy), *_products(model, lowered, plan), *_fewer(engines, entries)),
         engines=tuple(engines),
+        session=model.session,
     )
     content = {path: item.content for path, item in lowered.items()}
     members = {**content, GOLDEN: pack_golden(feeds, outputs)}
@@ -113,12 +116,13 @@ def _opened(lowered: Mapping[str, Lowered]) -> Iterator[dict[str, Backend]]:
 def _outcomes(
     model: FloatModel, backends: Mapping[str, Backend], judged: DataSet, classes: tuple[str, ...]
 ) -> Outcomes:
-    """What every graph says about the judged frames, the float graph first."""
-    feeds = [model.feed(model.read(judged, sample)) for sample in judged.samples]
-    others = {path: backend for path, backend in backends.items() if path != FLOAT_GRAPH}
-    float_graph = backends[FLOAT_GRAPH]
-    baseline = Baseline.of(float_graph, judged, feeds, task=model.task, classes=classes, reference=FLOAT_GRAPH)
-    return baseline.beside(others)
+    """What every graph says about the judged frames, the float graph first; no frame is kept."""
+    order = (FLOAT_GRAPH, *(path for path in backends if path != FLOAT_GRAPH))
+    collected = Collector(model.task, judged, classes, order)
+    for sample in judged.samples:
+        feed = model.feed(model.read(judged, sample))
+        collected.add(sample, {path: answer(backends[path], feed, model.task) for path in order})
+    return collected.outcomes()
 
 
 def _judged(
@@ -141,6 +145,21 @@ def _delivered(entries: Sequence[Graph]) -> Precision:
     """The precision a bundle is named for; fp32 where no convolution ended in INT8 nor anything in FP16."""
     there = {entry.precision for entry in entries}
     return next(precision for precision in ("mixed", "int8", "fp8", "fp16", "fp32") if precision in there)
+
+
+def _products(model: FloatModel, graphs: Mapping[str, Lowered], plan: Plan | None) -> Iterator[str]:
+    """Of a network without convolutions, which graphs count, what runs in INT8 and what stays in float."""
+    if plan is None or convolutions(model.graph.graph):
+        return
+    layers = [node.name for node in model.graph.graph.node if node.op_type in ("Gemm", "MatMul")]
+    for path, lowered in graphs.items():
+        if lowered.form is not None and lowered.form.precision != "fp16":
+            placed = set(plan.placement.get(lowered.form.target, ()))
+            left = [name for name in layers if name not in placed]
+            yield (
+                f"{path}: {len(layers) - len(left)} of {len(layers)} fully connected layers in INT8"
+                + (f", in float: {', '.join(left)}" if left else "")
+            )
 
 
 def _fewer(engines: Iterable[PrebuiltEngine], graphs: Sequence[Graph]) -> Iterator[str]:

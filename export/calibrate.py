@@ -108,7 +108,8 @@ def calibrate(
 
 
 def _record(model: FloatModel, chosen: DataSet, raw: Sequence[Item], feeds: Sequence[Feed], method: str) -> Calibration:
-    frames = [item for item in raw if model.preprocess is not None and isinstance(item, np.ndarray)]
+    resized = model.preprocess is not None and model.preprocess.tiled is None
+    frames = [item for item in raw if resized and isinstance(item, np.ndarray)]
     return Calibration(
         data=DataIdentity.of(chosen),
         method=method,

@@ -100,6 +100,7 @@ def _held(
     held = choosing_part(model, labelled, split) if model.task != "tensors" else None
     if held is not None:
         return held.subset(choose_samples(held.samples, settings.frames, rng))
+    frames = model.seen(frames)
     taken = {(sample.source, sample.index) for sample in chosen.samples}
     groups = {sample.group for sample in chosen.samples}
     kept_back = {*split.validation, *split.test} if split is not None else set()

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgeneuro.errors import GateError, UsageError
-from edgeneuro.export.accuracy import AGREEMENT, class_drops, drop, score
-from edgeneuro.export.outcomes import Outcomes
+from edgeneuro.export.accuracy import AGREEMENT, class_drops, drop, line_drop, score
+from edgeneuro.export.outcomes import LINE_RADIUS, Outcomes
 from edgeneuro.manifest import ClassDrop, Gate, Interval, Judgement, Verdict
 from edgeneuro.metrics import METRICS, Drop
 from edgeneuro.metrics.paired import TAIL
@@ -63,10 +63,12 @@ def parse_margin(text: str) -> Margin:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One drop against its limit, in points. name: the class, None for the metric itself. units: that hold it."""
+    """One drop against its limit, in points. name: the class, None for the metric itself and for centre lines. lines: of the
+    tolerant recall of centre lines. units: that hold it."""
 
     graph: str
     name: str | None
+    lines: bool = False
     title: str
     units: int
     drop: Drop
@@ -127,8 +129,8 @@ def guard_points(margin: float, classes: int) -> float:
 
 
 def checks(outcomes: Outcomes, margin: Margin, metric: str) -> tuple[Check, ...]:
-    """Of every graph but the reference: the metric first, then the classes. metric: the primary one; without labels,
-    agreement is checked instead."""
+    """Of every graph but the reference: the metric first, then the classes, then centre lines. metric: the primary one;
+    without labels, agreement is checked instead."""
     used = metric if outcomes.labelled else AGREEMENT
     title = TITLES[used] if outcomes.labelled else "agreement with float"
     limit = margin.of(score(outcomes, outcomes.reference, used) if outcomes.labelled else 1.0)
@@ -143,6 +145,12 @@ def checks(outcomes: Outcomes, margin: Margin, metric: str) -> tuple[Check, ...]
                 continue  # a class that float never gives is no promise of anybody's
             found.append(
                 Check(graph=path, name=name, title=_class_title(outcomes, name), units=units, drop=own, limit=guard)
+            )
+        lines = line_drop(outcomes, path)
+        if lines is not None:
+            title = f"recall of centre lines within {LINE_RADIUS} voxels"
+            found.append(
+                Check(graph=path, name=None, lines=True, title=title, units=lines[0], drop=lines[1], limit=guard)
             )
     return tuple(found)
 
@@ -212,7 +220,8 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 def _judgement(outcomes: Outcomes, found: Sequence[Check], tests: int) -> Judgement:
     """found: the checks of one graph at one level."""
-    metric, *classes = found
+    metric, *guarded = found
+    classes = [check for check in guarded if not check.lines]
     verdict = worst([check.verdict(tests) for check in found])
     telling = [check for check in found if check.verdict(tests) == verdict]
     return Judgement(
@@ -226,6 +235,7 @@ def _judgement(outcomes: Outcomes, found: Sequence[Check], tests: int) -> Judgem
         groups_needed=metric.groups_needed(tests),
         guard_points=guard_points(metric.limit, len(classes)),
         classes={str(check.name): _class_drop(check, tests) for check in classes},
+        centre_lines=next((_class_drop(check, tests) for check in guarded if check.lines), None),
         reason=_reason(found[:1] if verdict == "pass" else telling, tests),
     )
 

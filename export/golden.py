@@ -15,6 +15,7 @@ from edgeneuro.preprocess import Preprocess
 from edgeneuro.runtime.backends import Backend
 from edgeneuro.runtime.golden import input_member, magnitude, output_member
 from edgeneuro.spec import Array, Feed, Float32, TensorSpec
+from edgeneuro.tiled import FULL
 
 SEED = 20240901
 
@@ -84,18 +85,25 @@ def pack_golden(feeds: Sequence[Feed], outputs: Mapping[str, Mapping[str, Array]
 
 
 def _speckle(preprocess: Preprocess, limits: Range | None, rng: np.random.Generator) -> Float32:
-    """(channel, height, width) float32 within `limits`: blurred speckle on an uneven background with the mean and
+    """(channel, [depth,] height, width) float32 within `limits`: blurred speckle on an uneven background with the mean and
     standard deviation the preprocessing expects, so that activations stay in the calibrated ranges; noise of full
     contrast would mostly test how they saturate."""
-    shape = (preprocess.height, preprocess.width)
-    mean, std = (255 * float(np.mean(values)) for values in (preprocess.mean, preprocess.std))
+    white, kind = (255, np.uint8) if preprocess.tiled is None else (FULL, np.uint16)
+    mean, std = (white * float(np.mean(values)) for values in (preprocess.mean, preprocess.std))
     mean, std = (mean, std) if mean else (96.0, 48.0)  # a foreign file that does its own normalisation
+    planes = [_texture((preprocess.height, preprocess.width), rng) for _ in range(preprocess.depth or 1)]
+    texture = planes[0] if preprocess.depth is None else np.stack(planes)
+    grey = mean + std * (texture - texture.mean()) / texture.std()
+    image = preprocess(np.clip(np.rint(grey), 0, white).astype(kind))
+    return image if limits is None else np.clip(image, limits.low, limits.high).astype(np.float32)
+
+
+def _texture(shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """(height, width) float64, of no particular mean and contrast."""
     background = cv2.resize(rng.uniform(0.5, 1.0, (5, 5)), shape[::-1], interpolation=cv2.INTER_CUBIC)
     speckle = cv2.GaussianBlur(rng.rayleigh(1.0, shape), (0, 0), SPECKLE_SHARE * min(shape))
-    texture = background * speckle
-    grey = mean + std * (texture - texture.mean()) / texture.std()
-    image = preprocess(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
-    return image if limits is None else np.clip(image, limits.low, limits.high).astype(np.float32)
+    textured: Array = background * speckle
+    return textured
 
 
 def _noise(spec: TensorSpec, limits: Range | None, rng: np.random.Generator) -> Array:

@@ -17,6 +17,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from edgeneuro.data.recordings.as_data import RESPONSES
 from edgeneuro.errors import ModelFileError
 from edgeneuro.export.compute import compute_of, parameters
 from edgeneuro.export.onnx_file import IR_VERSION, OPSET
@@ -90,23 +91,35 @@ def named_outputs(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     return dict(zip(output_names(network), given if isinstance(given, tuple) else (given,), strict=True))
 
 
-def export_onnx(network: nn.Module, *, channels: int, height: int, width: int) -> tuple[onnx.ModelProto, Compute]:
+def export_onnx(
+    network: nn.Module, *, channels: int, height: int, width: int, depth: int | None = None
+) -> tuple[onnx.ModelProto, Compute]:
+    """`export_graph` of a network for frames, or for volumes of `depth` planes."""
+    return export_graph(network, (channels, *(() if depth is None else (depth,)), height, width))
+
+
+def input_name(shape: tuple[int, ...]) -> str:
+    """Of the exported graph. shape: of one input without its batch axis."""
+    return RESPONSES if len(shape) == 1 else INPUT
+
+
+def export_graph(network: nn.Module, shape: tuple[int, ...]) -> tuple[onnx.ModelProto, Compute]:
     """The float graph and its cost.
 
-    network: maps (batch, channel, height, width) float32 to (batch, class); put into eval mode here. One that
-    explains itself gives its class maps as well. Parameters are counted before batch normalisation is folded into the convolutions. The
-    graph that comes back is folded, its spatial means are GlobalAveragePool. Raises ModelFileError when the exporter
-    leaves another opset or a dead end.
+    network: maps (batch, *shape) float32 to (batch, class), or one that finds where things are to (batch, 1, [depth,] height, width);
+    put into eval mode here. shape: (channel, [depth,] height, width), or (neuron,). One that explains itself gives its class maps as
+    well. Parameters are counted before batch normalisation is folded into the convolutions. The graph that comes back is folded, its
+    spatial means are GlobalAveragePool. Raises ModelFileError when the exporter leaves another opset or a dead end.
     """
     network.eval()
-    example = torch.zeros(2, channels, height, width)
+    example = torch.zeros(2, *shape)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             as_exported(network).eval(),
             (example,),
             dynamo=True,
             opset_version=OPSET,
-            input_names=[INPUT],
+            input_names=[input_name(shape)],
             output_names=list(output_names(network)),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             optimize=False,
@@ -127,12 +140,12 @@ def export_onnx(network: nn.Module, *, channels: int, height: int, width: int) -
 def largest_difference(network: nn.Module, model: onnx.ModelProto, frames: Float32) -> float:
     """Largest difference of any output between PyTorch and ONNX Runtime, relative to the largest value of that output.
 
-    frames: (batch, channel, height, width). Raises ModelFileError beyond RELATIVE_TOLERANCE.
+    frames: (batch, channel, [depth,] height, width), or (batch, neuron). Raises ModelFileError beyond RELATIVE_TOLERANCE.
     """
     with torch.no_grad():
         outputs = {name: values.numpy() for name, values in named_outputs(network, torch.from_numpy(frames)).items()}
     with closing(open_backend("onnxruntime", model.SerializeToString(), threads=None)) as backend:
-        got = backend.run({INPUT: frames})
+        got = backend.run({model.graph.input[0].name: frames})
     worst = 0.0
     for name, expected in outputs.items():
         largest = max(np.abs(expected).max(), np.finfo(np.float32).tiny)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -16,14 +17,18 @@ from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.errors import DataError
 from edgeneuro.manifest import DataIdentity, Task
 from edgeneuro.metrics import MaskScores, aggregate, mask_scores, mean_of_classes, mean_of_units
+from edgeneuro.metrics.tubes import tolerant_overlap
 from edgeneuro.runtime.backends import Backend
 from edgeneuro.runtime.postprocess import class_mask, softmax
 from edgeneuro.spec import Array, Feed
 
 FRAME = "frame"
+LINE_RADIUS = 2
+"""Voxels from a found centre line within which a labelled one counts as found."""
 Floats = NDArray[np.float64]
 Answer = Mapping[str, Array]
-"""Of one graph to one frame: "probabilities" (class,), or "mask" (height, width), or every output by its own name."""
+"""Of one graph to one frame: "probabilities" (class,), or "mask" ([depth,] height, width), or every output by its own
+name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +38,10 @@ class Outcomes:
     unit: FRAME, or the column by which frames were put together. samples: one a unit. classes: of a segmentation with
     the background. labelled: whether every frame has its class or its mask. probabilities: of classifiers, graph ->
     (unit, class). dice, iou: of segmentations with masks, graph -> (unit, class) without the background, NaN for a
-    class in neither mask. present: (unit, class), whether the label mask holds the class. agreement: graph -> (unit,)
-    with the reference graph, 0..1: same class; Dice of the two masks; for tensors 1 - |difference| / |reference|.
+    class in neither mask. tolerant_recall: of tiles with neurites alone (`guards_lines`), graph -> (unit,), share of the
+    labelled centre line within LINE_RADIUS of the found one, NaN where the label mask holds none. present: (unit, class),
+    whether the label mask holds the class. agreement: graph -> (unit,) with the reference graph, 0..1: same class; Dice of
+    the two masks; for tensors 1 - |difference| / |reference|.
     """
 
     task: Task
@@ -48,6 +55,7 @@ class Outcomes:
     probabilities: Mapping[str, Floats] = field(default_factory=dict)
     dice: Mapping[str, Floats] = field(default_factory=dict)
     iou: Mapping[str, Floats] = field(default_factory=dict)
+    tolerant_recall: Mapping[str, Floats] = field(default_factory=dict)
     present: NDArray[np.bool_] | None = None
 
     @property
@@ -84,6 +92,7 @@ class Outcomes:
             probabilities=of(self.probabilities),
             dice=of(self.dice),
             iou=of(self.iou),
+            tolerant_recall=of(self.tolerant_recall),
             present=None if self.present is None else self.present[taken],
         )
 
@@ -109,6 +118,7 @@ class Outcomes:
             agreement=means(self.agreement),
             dice=means(self.dice),
             iou=means(self.iou),
+            tolerant_recall=means(self.tolerant_recall),
             present=None if self.present is None else mean_of_units(self.present.astype(np.float64), units)[1] > 0,
         )
 
@@ -123,6 +133,7 @@ class Collector:
         self._probabilities: dict[str, list[Array]] = {path: [] for path in graphs}
         self._agreement: dict[str, list[float]] = {path: [] for path in graphs}
         self._masks: dict[str, list[MaskScores]] = {path: [] for path in graphs}
+        self._lines: dict[str, list[float]] = {path: [] for path in graphs if guards_lines(data, self._classes)}
 
     def add(self, sample: Sample, answers: Mapping[str, Answer]) -> None:
         """answers: of each graph to `sample`. Raises FrameError, DataError, ShapeError for its mask."""
@@ -139,12 +150,14 @@ class Collector:
             if truth is not None:
                 own = resized(found["mask"], truth.shape)
                 self._masks[path].append(mask_scores(truth, own, len(self._classes)))
+                if path in self._lines:
+                    self._lines[path].append(_tolerant_recall(truth, own))
 
     def leave_out(self, graph: str) -> None:
         """Forget a graph, not the reference, that could not answer every frame."""
         self._graphs = tuple(path for path in self._graphs if path != graph)
-        for table in (self._probabilities, self._agreement, self._masks):
-            table.pop(graph)
+        for table in (self._probabilities, self._agreement, self._masks, self._lines):
+            table.pop(graph, None)
 
     def outcomes(self) -> Outcomes:
         """Of all frames added so far, at least one."""
@@ -172,6 +185,7 @@ class Collector:
             labelled=True,
             dice={path: np.stack([one.dice for one in rows]) for path, rows in self._masks.items()},
             iou={path: np.stack([one.iou for one in rows]) for path, rows in self._masks.items()},
+            tolerant_recall={path: np.array(shares) for path, shares in self._lines.items()},
             present=np.stack([one.present for one in self._masks[reference]]),
         )
 
@@ -234,6 +248,18 @@ def answer_of(outputs: Mapping[str, Array], name: str, task: Task) -> Answer:
     if task == "segmentation":
         return {"mask": class_mask(first[0])}
     return outputs
+
+
+def guards_lines(data: DataSet, classes: Sequence[str]) -> bool:
+    """Whether centre lines are compared: tiles with masks of one kind of thing, as the networks for neurites take them, where
+    scikit-image is installed to thin the masks."""
+    return data.tile is not None and data.has_masks and len(classes) == 2 and find_spec("skimage") is not None
+
+
+def _tolerant_recall(truth: Array, found: Array) -> float:
+    """0..1, NaN where the truth holds no centre line."""
+    lines = tolerant_overlap(truth, found, (LINE_RADIUS,))[LINE_RADIUS]
+    return lines.recall if lines.labelled else float("nan")
 
 
 def resized(mask: Array, shape: tuple[int, ...]) -> Array:

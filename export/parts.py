@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from edgeneuro.calibration.choose import choose_samples
+from edgeneuro.calibration.look import picture
 from edgeneuro.data import DataSet, Split, open_data
 from edgeneuro.data.leakage import refuse_test_frames, unseen
 from edgeneuro.data.make_split import make_split
@@ -63,7 +65,7 @@ def calibration_frames(
             f"{source.name}: all {len(source)} frames belong to validation or test groups of this model; "
             "give other recordings with --calibration"
         )
-    chosen = choose_samples(samples, count, rng, source.read if images else None)
+    chosen = choose_samples(samples, count, rng, partial(picture, source) if images else None)
     if split is not None:
         units = {split_unit(sample, split.protocol) for sample in chosen}
         split = replace(split, calibration=tuple(sorted(salted_hash(split.salt, unit) for unit in units)))
@@ -73,27 +75,36 @@ def calibration_frames(
 def calibration_part(
     model: FloatModel, frames: DataSet, data: DataSet | None, split: Split | None, count: int, seed: int
 ) -> tuple[DataSet, Split | None]:
-    """Calibration frames, checked against the test part: by group where they have labels, else by content."""
+    """Calibration frames as the network sees them, checked against the test part: by group where they have labels, else by
+    content, of whole frames where tiles of them were chosen."""
     rng = np.random.default_rng(seed)
-    chosen, noted = calibration_frames(model.drawn(frames), split, count, rng, images=model.preprocess is not None)
+    chosen, noted = calibration_frames(model.seen(frames), split, count, rng, images=model.preprocess is not None)
     if data is not None and split is not None and not frames.classes:
-        refuse_test_frames(chosen, data.subset(split.part(data.samples, "test")))
+        whole = chosen if chosen.tile is None else _cut_from(chosen, frames)
+        refuse_test_frames(whole, data.subset(split.part(data.samples, "test")))
     return chosen, noted
 
 
+def _cut_from(tiles: DataSet, frames: DataSet) -> DataSet:
+    """Those of `frames` in whose files the tiles lie."""
+    sources = {sample.source for sample in tiles.samples}
+    return frames.subset([sample for sample in frames.samples if sample.source in sources])
+
+
 def choosing_part(model: FloatModel, data: DataSet | None, split: Split | None) -> DataSet | None:
-    """Labelled frames on which layers may be compared: of validation groups, so neither trained nor calibrated on, nor
-    kept for the end. None where there are no labels of the model's task. Raises DataError where the classes are not the
+    """Labelled frames on which layers may be compared, as the network sees them: of validation groups, so neither trained nor
+    calibrated on, nor kept for the end. None where there are no labels of the model's task. Raises DataError where the classes are not the
     model's."""
     if data is None or split is None or not data.classes or data.has_masks != (model.task == "segmentation"):
         return None
     _check_classes(model, data)
     held = split.part(data.samples, "validation")
-    return data.subset(held) if held else None
+    return model.seen(data.subset(held)) if held else None
 
 
 def test_part(model: FloatModel, data: DataSet | None, split: Split | None) -> DataSet | None:
-    """Labelled frames that neither training nor calibration saw; None where there are no labels, or nothing to label.
+    """Labelled frames that neither training nor calibration saw, as the network sees them; None where there are no labels, or
+    nothing to label.
 
     Raises DataError for labels of another task or other classes.
     """
@@ -107,7 +118,7 @@ def test_part(model: FloatModel, data: DataSet | None, split: Split | None) -> D
     _check_classes(model, data)
     left = unseen(data, split)
     log.info("%s: %s", data.name, left.summary)
-    return left.dataset
+    return model.seen(left.dataset)
 
 
 def _check_classes(model: FloatModel, data: DataSet) -> None:

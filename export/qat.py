@@ -17,6 +17,7 @@ from edgeneuro.data import DataSet
 from edgeneuro.errors import CheckpointError, UsageError
 from edgeneuro.export.calibrate import calibrate
 from edgeneuro.export.forms import ONNXRUNTIME, TARGETS, Form, forms_for
+from edgeneuro.export.only_classifiers import refuse_masks, refuse_responses
 from edgeneuro.export.parts import calibration_frames
 from edgeneuro.export.placement_rules import placement_by_rule
 from edgeneuro.export.plan import Plan, with_placement
@@ -92,6 +93,11 @@ def train_qat(
             f"{checkpoint}: is a checkpoint of {config.model!r}, expected {model!r}; "
             f"run: edgeneuro train {config.model} --qat {checkpoint}"
         )
+    refuse_masks(
+        config.model, "--qat", "build its engine from the float checkpoint, with --keep-float where it loses too much"
+    )
+    if settings.target is not None:
+        refuse_responses(config.model, "--qat", "build its engine from the float checkpoint")
     if settings.target is not None and settings.target not in TARGETS:
         raise UsageError(f"target {settings.target!r}: is not known, expected one of {', '.join(TARGETS)}")
     if out.resolve() == checkpoint.resolve():

@@ -10,10 +10,11 @@ from torch import nn
 
 from edgeneuro.errors import UsageError
 from edgeneuro.export.forms import Form
-from edgeneuro.export.onnx_export import export_onnx
+from edgeneuro.export.onnx_export import export_graph
 from edgeneuro.export.plan import Plan
 from edgeneuro.export.qat_program import lowered_program, program_of, with_corrected_biases
 from edgeneuro.export.qat_weights import Weights, check_same_graph, find_weights, with_weights
+from edgeneuro.export.specs import declared_shape
 from edgeneuro.training.qat_network import ProgramNetwork
 from edgeneuro.training.start import Trainee
 
@@ -47,9 +48,13 @@ def float_trainee(network: nn.Module, graph: onnx.ModelProto) -> Trainee:
 
 
 def _writing(network: nn.Module, graph: onnx.ModelProto, plan: Plan | None) -> _Writing:
-    sizes = [dim.dim_value for dim in graph.graph.input[0].type.tensor_type.shape.dim[1:]]
-    weights = find_weights(network, graph, torch.zeros(1, *sizes))
+    weights = find_weights(network, graph, torch.zeros(1, *_sizes(graph)))
     return _Writing(network=network, graph=graph, weights=weights, plan=plan)
+
+
+def _sizes(graph: onnx.ModelProto) -> tuple[int, ...]:
+    """Of one input without its batch axis."""
+    return declared_shape(graph.graph.input[0])[1:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +71,6 @@ class _Writing:
         assert isinstance(trained, ProgramNetwork)
         values = trained.trained()
         stored = with_weights(self.network, self.weights, values)
-        channels, height, width = (dim.dim_value for dim in self.graph.graph.input[0].type.tensor_type.shape.dim[1:])
-        exported, _ = export_onnx(stored, channels=channels, height=height, width=width)
+        exported, _ = export_graph(stored, _sizes(self.graph))
         check_same_graph(self.graph, exported, values)
         return stored, None if self.plan is None else self.plan.to_bytes()

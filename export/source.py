@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from edgeneuro.data.recordings.session import Session
 from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.data.seen import seen_by
 from edgeneuro.data.split import Split
 from edgeneuro.errors import InputError, ModelFileError, UsageError
 from edgeneuro.export.file_options import NOTHING_SAID, FileOptions
@@ -29,7 +31,7 @@ class FloatModel:
 
     data: what edgeneuro.data.open_data takes to find the training data on this machine, None where unknown; it stays
     out of the bundle. classes: empty where the source does not name them. preprocess: None for a network that takes
-    arrays. provenance: for the manifest. notes: what was changed in a foreign file. plan: the ranges that a checkpoint
+    arrays. session: whose neurons it takes the responses of; None for one that takes anything else. provenance: for the manifest. notes: what was changed in a foreign file. plan: the ranges that a checkpoint
     was trained with, to be used in place of calibration; None where it was trained in float.
     """
 
@@ -43,6 +45,7 @@ class FloatModel:
     task: Task = "classification"
     notes: tuple[str, ...] = ()
     plan: Plan | None = None
+    session: Session | None = None
     trained_on: DataIdentity | None = None
     split: Split | None = None
     data: str | None = None
@@ -56,17 +59,17 @@ class FloatModel:
 
     @property
     def input_name(self) -> str:
-        """The graph's first input; (batch, channel, height, width) float32 of a network that takes frames."""
+        """The graph's first input; (batch, channel, [depth,] height, width) float32 of a network that takes frames."""
         name: str = self.graph.graph.input[0].name
         return name
 
     def read(self, data: DataSet, sample: Sample) -> Item:
         """What `feed` takes, from a data set. Raises FrameError, DataError."""
-        return data.item(sample) if self.preprocess is None else self.drawn(data).read(sample)
+        return data.item(sample) if self.preprocess is None else self.seen(data).read(sample)
 
-    def drawn(self, data: DataSet) -> DataSet:
-        """`data` with neurons in the pictures that the network was trained on. Raises DataError where there were none."""
-        return data.drawn_as(None if self.preprocess is None else self.preprocess.drawing)
+    def seen(self, data: DataSet) -> DataSet:
+        """`data` as edgeneuro.data.seen shows it to the network: neurons drawn, large frames in tiles. Raises DataError, FrameError."""
+        return seen_by(data, self.preprocess, session=self.session, what=self.name)
 
     def feed(self, item: Item) -> Feed:
         """The network's inputs for one frame, or for one set of arrays. Raises FrameError, ShapeError."""
@@ -111,24 +114,26 @@ def load_source(source: str, options: FileOptions = NOTHING_SAID) -> FloatModel:
 
 
 def _from_checkpoint(folder: Path) -> FloatModel:
-    from edgeneuro.export.onnx_export import export_onnx, largest_difference
+    from edgeneuro.export.onnx_export import export_graph, largest_difference
     from edgeneuro.training.checkpoint import load_model, read_config, read_ranges, read_split
     from edgeneuro.training.history import history
 
     config, ranges = read_config(folder), read_ranges(folder)
     steps = history(config)
     network = load_model(folder)
-    size = config.preprocess
-    graph, compute = export_onnx(network, channels=size.channels, height=size.height, width=size.width)
-    noise = np.random.default_rng(0).standard_normal((4, size.channels, size.height, size.width), np.float32)
+    entry = model_entry(config.model)
+    graph, compute = export_graph(network, config.input_shape)
+    noise = np.random.default_rng(0).standard_normal((4, *config.input_shape), np.float32)
     largest_difference(network, graph, noise)
     return FloatModel(
         name=config.model,
         graph=graph,
         compute=compute,
         classes=config.classes,
-        primary_metric=model_entry(config.model).primary_metric,
-        preprocess=size,
+        primary_metric=entry.primary_metric,
+        task="segmentation" if entry.masks else "classification",
+        preprocess=config.preprocess,
+        session=config.session,
         provenance={
             "checkpoint": sha256((folder / "model.safetensors").read_bytes()),
             **({} if ranges is None else {"ranges": sha256(ranges)}),
@@ -195,9 +200,9 @@ def class_count(model: FloatModel, shape: tuple[int, ...]) -> int:
     """
     if model.task == "classification" and len(shape) == 2 and shape[1] > 1:
         return shape[1]
-    if model.task == "segmentation" and len(shape) == 4:
+    if model.task == "segmentation" and len(shape) in (4, 5):
         return max(shape[1], 2)
-    expected = "(batch, class)" if model.task == "classification" else "(batch, class, height, width)"
+    expected = "(batch, class)" if model.task == "classification" else "(batch, class, [depth,] height, width)"
     raise ModelFileError(
         f"{model.name}: output {model.output_name!r} has shape {shape}, expected {expected} logits of a {model.task}; "
         "give --task tensors to have outputs as they are"

@@ -10,10 +10,7 @@ from edgeneuro.manifest import CLASS_MAPS, QUALITY, Task
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.spec import Array, TensorSpec
 
-_AXES: Mapping[Task, tuple[str, ...]] = {
-    "classification": ("batch", "class"),
-    "segmentation": ("batch", "class", "height", "width"),
-}
+_IMAGE, _VOLUME = ("height", "width"), ("depth", "height", "width")
 _MAP_UNIT = "logit at one place: its mean over all places, and a bias, make the logit"
 
 
@@ -22,11 +19,12 @@ def input_specs(model: onnx.ModelProto, preprocess: Preprocess | None) -> tuple[
     if preprocess is None:
         return tuple(_declared(item) for item in model.graph.input)
     image = model.graph.input[0]
+    places = _IMAGE if preprocess.depth is None else _VOLUME
     return (
         TensorSpec(
             name=image.name,
-            shape=(declared_shape(image)[0], preprocess.channels, preprocess.height, preprocess.width),
-            axes=("batch", "channel", "height", "width"),
+            shape=(declared_shape(image)[0], preprocess.channels, *preprocess.tile),
+            axes=("batch", "channel", *places),
             dtype="float32",
             unit="normalised grey value" if preprocess.channels == 1 else "normalised colour value",
         ),
@@ -46,10 +44,12 @@ def output_specs(
             shape = (-1, *shape[1:])
         axes = tuple("batch" if size == -1 else f"axis {axis}" for axis, size in enumerate(shape))
         unit = "as the network gives it"
-        if number == 0 and task in _AXES:
-            axes, unit = _AXES[task], "logit"
+        if number == 0 and task == "classification":
+            axes, unit = ("batch", "class"), "logit"
+        elif number == 0 and task == "segmentation":
+            axes, unit = ("batch", "class", *(_VOLUME if len(shape) == 5 else _IMAGE)), "logit"
         elif name == CLASS_MAPS and task == "classification":
-            axes, unit = _AXES["segmentation"], _MAP_UNIT
+            axes, unit = ("batch", "class", *_IMAGE), _MAP_UNIT
         elif name == QUALITY and task == "classification":
             axes, unit = ("batch", "quality"), "0 to 1, the weight that training would give such a frame"
         specs.append(TensorSpec(name=name, shape=shape, axes=axes, dtype=str(values.dtype), unit=unit))

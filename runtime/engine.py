@@ -24,7 +24,8 @@ from edgeneuro.runtime.choose import choose_graph
 from edgeneuro.runtime.golden import check_golden
 from edgeneuro.runtime.open_graph import open_graph
 from edgeneuro.runtime.postprocess import Prediction, Result, postprocess
-from edgeneuro.spec import Array, Feed, Frame, Item
+from edgeneuro.runtime.whole_frame import segment_frame
+from edgeneuro.spec import Array, Feed, Float32, Frame, Item
 
 log = logging.getLogger("edgeneuro")
 
@@ -75,6 +76,13 @@ class Engine:
         self._check(feed)
         return self.backend.run(feed)
 
+    def tile_logits(self, tiles: Float32) -> Array:
+        """tiles: (tile, channel, *tile size), as `feed` makes them -> the first output, of a segmentation (tile, class, *tile size) logits.
+
+        Raises ShapeError, BackendError.
+        """
+        return self.infer({self.manifest.inputs[0].name: tiles})[self.manifest.outputs[0].name]
+
     def infer_many(self, feeds: Iterable[Feed]) -> Iterator[dict[str, Array]]:
         """What `infer` gives for each of `feeds`, in their order, while as many are computed as the engine has streams.
 
@@ -93,11 +101,15 @@ class Engine:
         return feed
 
     def __call__(self, item: Item | Neuron) -> Result:
-        """item: one frame, (height, width) grey or (height, width, 3) RGB; a neuron, which is drawn first; or arrays by
-        input name, or the one array of a network with one input. Which result comes depends on manifest.task. Raises
-        FrameError, ShapeError, BackendError.
+        """item: one frame, (height, width) grey or (height, width, 3) RGB; a neuron, which is drawn first; arrays by
+        input name, or the one array of a network with one input; of a network that covers frames with tiles, an image or, where it takes
+        volumes, (depth, height, width), of any size. Which result comes depends on manifest.task. Raises FrameError,
+        ShapeError, BackendError.
         """
         start = perf_counter()
+        preprocess = self.manifest.preprocess
+        if preprocess is not None and preprocess.tiled is not None and not isinstance(item, Neuron):
+            return replace(segment_frame(preprocess, preprocess.tiled, self.tile_logits, item), flags=self.flags)
         if isinstance(item, Neuron):
             item = self.picture(item)
         feed = self.feed(item)
@@ -121,8 +133,11 @@ class Engine:
         return result
 
     def frame_flags(self, item: Item) -> tuple[str, ...]:
-        """ "size_unseen", "bit_depth_unseen": the calibration saw no such frame, so its accuracy is not vouched for."""
-        seen = self.manifest.calibration
+        """ "size_unseen", "bit_depth_unseen": the calibration saw no such frame, so its accuracy is not vouched for. Of networks
+        that cover frames with tiles there are none: frames of any size and depth become the same tiles."""
+        seen, preprocess = self.manifest.calibration, self.manifest.preprocess
+        if preprocess is not None and preprocess.tiled is not None:
+            return ()
         if seen is None or not seen.bit_depths or not isinstance(item, np.ndarray):
             return ()
         height, width = item.shape[:2]

@@ -66,7 +66,7 @@ def _check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: 
             )
     image = manifest.preprocess
     if image is not None:
-        _check_shapes(where, "inputs", manifest.inputs, (image.channels, image.height, image.width))
+        _check_shapes(where, "inputs", manifest.inputs, (image.channels, *image.tile))
     if manifest.task == "classification":
         count = len(manifest.classes)
         _check_shapes(where, "first output", manifest.outputs[:1], (count,))
@@ -76,7 +76,8 @@ def _check_interface(manifest: Manifest, graph: Graph, backend: Backend, where: 
     if manifest.task == "segmentation":
         channels = manifest.outputs[0].shape[1:2]
         known = channels == (1,) and len(manifest.classes) == 2
-        _check_shapes(where, "first output", manifest.outputs[:1], (1 if known else len(manifest.classes), None, None))
+        places = (None,) * (2 if image is None else len(image.tile))
+        _check_shapes(where, "first output", manifest.outputs[:1], (1 if known else len(manifest.classes), *places))
 
 
 def _check_shapes(where: str, what: str, specs: Sequence[TensorSpec], expected: tuple[int | None, ...]) -> None:

@@ -1,7 +1,7 @@
 """A result as a picture: what a network saw beside where it found it.
 
-Of a classifier, the class activation map of its answer; of a segmentation, the outline of every class; beside the picture of
-a neuron, the whole of it in colour. docs/overlay.md says what such a picture shows, and what it does not.
+Of a classifier, the class activation map of its answer; of a segmentation, the outline of every class, of a volume on its projection;
+beside the picture of a neuron, the whole of it in colour. docs/overlay.md says what such a picture shows, and what it does not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from edgeneuro.spec import Array, Float32, Frame
 SHORTER_SIDE_PX, LONGER_SIDE_PX = 320, 1600
 """Frames are enlarged until the shorter side has so many, as far as the longer one stays within its own."""
 WINDOW = (0.5, 99.5)
-"""Percentiles of a 16-bit frame that become black and white."""
+"""Percentiles that become black and white, of frames of other than 8 bits and of projections of volumes."""
 STRONGEST = 0.6
 """Share of the colour where a class activation map is largest; elsewhere in proportion."""
 TINT = 0.3
@@ -65,11 +65,12 @@ def check_overlay(manifest: Manifest, folder: Path, out: Path | None) -> None:
 def overlay(frame: Frame, result: Result, classes: Sequence[str], neuron: Neuron | None = None) -> Array:
     """The frame beside itself with the result drawn over it, and what is to be read below.
 
-    frame: as the engine took it. classes: the manifest's. neuron: that the frame is a picture of; it is shown whole where
+    frame: as the engine took it; of a volume, (depth, height, width), the largest value along depth is shown. classes: the manifest's. neuron: that the frame is a picture of; it is shown whole where
     there are no class maps. Returns (height, width, 3) uint8 RGB. Raises UsageError for tensors, which have nothing to draw.
     """
     drawn: Array | None
-    plain, window = _shown(frame)
+    projected = isinstance(result, Segmentation) and result.mask.ndim == 3
+    plain, window = _shown(frame.max(axis=0), windowed=True) if projected else _shown(frame)
     if isinstance(result, Prediction) and result.class_maps is not None:
         drawn, lines = _explained(plain, result, result.class_maps)
     elif isinstance(result, Segmentation):
@@ -137,19 +138,25 @@ def _heated(grey: Array, heat: Float32) -> Array:
 
 
 def _outlined(plain: Array, mask: Array, classes: Sequence[str]) -> tuple[Array, list[Line]]:
-    """The frame with every class but the background tinted and outlined; the classes that are there by name."""
-    large = _enlarged(mask)
+    """The frame with every class but the background tinted and outlined; the classes that are there by name. mask: of a volume, the
+    largest number along depth is drawn."""
+    flat, whole, lines = (mask, "frame", []) if mask.ndim == 2 else (mask.max(axis=0), "volume", [_projection(mask)])
+    large = _enlarged(flat)
     colours = PALETTE[(np.arange(len(classes)) - 1) % len(PALETTE)]
     inside = (large > 0).astype(np.float32)[:, :, None]
     drawn = _mixed(_enlarged(plain), colours[large], np.float32(TINT) * inside)
     thickness = max(2, min(drawn.shape[:2]) // 256)
-    lines = []
-    for number in np.unique(mask[mask > 0]).tolist():
+    there = [number for number in np.unique(mask).tolist() if number]
+    for number in there:
         outlines, _ = cv2.findContours((large == number).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(drawn, outlines, -1, colours[number].tolist(), thickness)
         share = 100 * np.count_nonzero(mask == number) / mask.size
-        lines.append(Line(text=f"{classes[number]} {share:.2f} % of the frame", key=colours[number, None]))
-    return drawn, lines or [Line(text=f"All of the frame is {classes[0]}.")]
+        lines.append(Line(text=f"{classes[number]} {share:.2f} % of the {whole}", key=colours[number, None]))
+    return drawn, lines if there else [*lines, Line(text=f"All of the {whole} is {classes[0]}.")]
+
+
+def _projection(mask: Array) -> Line:
+    return Line(text=f"Largest of {len(mask)} planes at every place, and the outline of what was found in any of them.")
 
 
 def _mixed(under: Array, over: Array, share: Array) -> Array:
@@ -168,14 +175,16 @@ def _enlarged(picture: Array, *, smooth: bool = False) -> Array:
     return larger
 
 
-def _shown(frame: Frame) -> tuple[Array, list[Line]]:
-    """(height, width, 3) uint8 RGB, and how 16 bits became 8."""
+def _shown(frame: Frame, *, windowed: bool = False) -> tuple[Array, list[Line]]:
+    """(height, width, 3) uint8 RGB, and how other grey values became 8 bits. windowed: 8 bits are spread, too."""
     pixels = frame if frame.ndim == 2 else frame[:, :, 0] if frame.shape[2] == 1 else frame[:, :, :3]
     lines = []
-    if pixels.dtype == np.uint16:
+    shares = pixels.dtype.kind == "f" and float(pixels.min()) >= 0.0 and float(pixels.max()) <= 1.0
+    if windowed or (pixels.dtype not in (np.uint8, np.bool_) and not shares):
         low, high = np.percentile(pixels, WINDOW)
-        pixels = np.clip((pixels - low) / max(high - low, 1.0), 0.0, 1.0)
-        lines.append(Line(text=f"16-bit frame, shown from {low:.0f} (black) to {high:.0f} (white)."))
+        pixels = np.clip((pixels - low) / ((high - low) or 1.0), 0.0, 1.0)
+        bits = f"{8 * frame.dtype.itemsize}-bit frame, shown" if frame.dtype.kind == "u" else "Shown"
+        lines.append(Line(text=f"{bits} from {low:.4g} (black) to {high:.4g} (white)."))
     if pixels.dtype != np.uint8:  # bool, or float in 0..1
         pixels = np.rint(255.0 * pixels).astype(np.uint8)
     return (cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else np.ascontiguousarray(pixels)), lines

@@ -38,8 +38,8 @@ class Prediction:
 class Segmentation:
     """What a segmentation says about one frame.
 
-    mask: (height, width) of the frame, uint8, the class number of every pixel, 0 for background. foreground_fraction:
-    share of pixels that are not background, 0..1. ms, flags: as of a Prediction.
+    mask: ([depth,] height, width) of the frame, uint8, the class number of every voxel, 0 for background. foreground_fraction:
+    share of voxels that are not background, 0..1. ms, flags: as of a Prediction.
     """
 
     task: Task = "segmentation"
@@ -83,7 +83,7 @@ def softmax(logits: Array) -> Float32:
 
 
 def class_mask(logits: Array) -> Array:
-    """(class, height, width) logits -> (height, width) uint8 class numbers: the largest logit's; of a single channel,
+    """(class, [depth,] height, width) logits -> ([depth,] height, width) uint8 class numbers: the largest logit's; of a single channel,
     1 where the logit is above 0, that is where the probability is above one half. Raises BackendError for NaN."""
     _check_finite(logits)
     winners: Array = logits[0] > 0 if len(logits) == 1 else logits.argmax(axis=0)
@@ -103,9 +103,9 @@ def _classification(manifest: Manifest, outputs: Mapping[str, Array], _: Item) -
 
 
 def _segmentation(manifest: Manifest, outputs: Mapping[str, Array], item: Item) -> Segmentation:
-    """The mask is resized to the frame, each pixel taking the class of the nearest one."""
+    """The mask of an image is resized to the frame, each pixel taking the class of the nearest one."""
     mask = class_mask(outputs[manifest.outputs[0].name][0])
-    if isinstance(item, np.ndarray) and item.shape[:2] != mask.shape:
+    if isinstance(item, np.ndarray) and mask.ndim == 2 and item.shape[:2] != mask.shape:
         height, width = item.shape[:2]
         mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return Segmentation(mask=mask, foreground_fraction=float(np.count_nonzero(mask)) / mask.size)

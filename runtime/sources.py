@@ -1,9 +1,10 @@
-"""From what a user names (files, folders, patterns) to frames or arrays, in order, each with its name."""
+"""From what a user names (files, folders, patterns) to frames, volumes or arrays, in order, each with its name."""
 
 from __future__ import annotations
 
 import glob
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,37 +15,53 @@ import numpy as np
 from edgeneuro.data.arrays import ARRAY_SUFFIXES, read_arrays
 from edgeneuro.data.decode import SUFFIXES, read_frame
 from edgeneuro.data.swc import SWC_SUFFIX, is_neuron_file, read_swc
+from edgeneuro.data.volumes import read_volume
+from edgeneuro.data.volumes.zarr_folder import is_zarr
 from edgeneuro.errors import EdgeNeuroError, FrameError
 from edgeneuro.neuron import Neuron
 from edgeneuro.spec import Array, Item
+from edgeneuro.volume import Spacing
+
+VOLUME_SUFFIXES = (".tif", ".tiff", ".v3draw", ".h5", ".hdf5", ".zarr")
 
 log = logging.getLogger("edgeneuro")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFrame:
-    """One frame, neuron or set of arrays of a source, or why there is none.
+    """One frame, volume, neuron or set of arrays of a source, or why there is none.
 
     source: path as named by the user, or below a folder so named. name: what a result is filed under: the path below
     that folder, else the file's name. index: frame within the file, 0 for a still image. Exactly one of item and error is
-    None.
+    None. spacing_um: of a volume whose file says it.
     """
 
     source: str
     name: Path
     index: int
     item: Item | Neuron | None = None
+    spacing_um: Spacing | None = None
     error: EdgeNeuroError | None = None
 
 
-def read_sources(sources: Iterable[str], *, arrays: bool = False, neurons: bool = False) -> Iterator[SourceFrame]:
+def read_sources(
+    sources: Iterable[str], *, arrays: bool = False, neurons: bool = False, volumes: bool = False
+) -> Iterator[SourceFrame]:
     """What files, folders (with what lies below them) and patterns ("scans/**/*.png") hold, in the order given.
 
-    arrays: .npz and .npy files as they are, one sample a file, for networks that take no frames. neurons: .swc files in
-    folders as well. Otherwise frames; a .npy file of shape (frame, height, width[, 3]) yields each of its frames. Within a folder or pattern, names are in natural
-    order: frame2 before frame10. What cannot be read is yielded as an error and the rest goes on.
+    arrays: .npz and .npy files as they are, one sample a file, for networks that take no frames. neurons: .swc files in folders as
+    well. volumes: stacks, each file or Zarr folder one volume (depth, height, width). Otherwise frames; a .npy file of shape
+    (frame, height, width[, 3]) yields each of its frames. Within a folder or pattern, names are in natural order: frame2 before
+    frame10. What cannot be read is yielded as an error and the rest goes on.
     """
-    wanted = ARRAY_SUFFIXES if arrays else (*SUFFIXES, SWC_SUFFIX) if neurons else SUFFIXES
+    wanted: tuple[str, ...] = SUFFIXES
+    read = _frames
+    if arrays:
+        wanted, read = ARRAY_SUFFIXES, _arrays
+    elif volumes:
+        wanted, read = VOLUME_SUFFIXES, _volumes
+    elif neurons:
+        wanted = (*SUFFIXES, SWC_SUFFIX)
     for source in sources:
         try:
             folder, paths = _paths(source, wanted)
@@ -53,7 +70,7 @@ def read_sources(sources: Iterable[str], *, arrays: bool = False, neurons: bool 
             continue
         for path in paths:
             name = Path(path.name) if folder is None else path.relative_to(folder)
-            yield from _arrays(path, name) if arrays else _frames(path, name)
+            yield from read(path, name)
 
 
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
@@ -68,7 +85,7 @@ def _paths(source: str, suffixes: tuple[str, ...]) -> tuple[Path | None, list[Pa
     """The folder that `source` names, None where it names files; and the files."""
     path = Path(source)
     try:
-        if path.is_dir():
+        if path.is_dir() and not (".zarr" in suffixes and is_zarr(path)):
             return path, _below(path, suffixes)
     except OSError as error:  # a name too long, a folder that may not be entered
         raise FrameError(
@@ -76,7 +93,7 @@ def _paths(source: str, suffixes: tuple[str, ...]) -> tuple[Path | None, list[Pa
         ) from error
     if not path.exists() and glob.has_magic(source):
         found = sorted((Path(name) for name in glob.glob(source, recursive=True)), key=natural_key)
-        files = [name for name in found if name.is_file()]
+        files = [name for name in found if name.is_file() or (".zarr" in suffixes and is_zarr(name))]
         if not files:
             raise FrameError(f"{source}: matches no file; quote the pattern and check its folder")
         return None, files
@@ -84,11 +101,9 @@ def _paths(source: str, suffixes: tuple[str, ...]) -> tuple[Path | None, list[Pa
 
 
 def _below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Files below `folder` that end in one of `suffixes`; hidden ones are no data of the user's."""
+    """Files below `folder` that end in one of `suffixes`; hidden ones are no data of the user's. A Zarr folder counts as a file."""
     files = [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        path for path in _files(folder) if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     frames = sorted((path for path in files if path.suffix.lower() in suffixes), key=natural_key)
     if not frames:
@@ -98,6 +113,25 @@ def _below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if len(frames) < len(files):
         log.warning("%s: left out %d of %d files, which are no frames", folder, len(files) - len(frames), len(files))
     return frames
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All below `folder`, not looking into Zarr folders, which may hold millions."""
+    for place, folders, names in os.walk(folder):
+        volumes = [name for name in folders if is_zarr(Path(place, name))]
+        folders[:] = [name for name in folders if name not in volumes]
+        yield from (path for path in (Path(place, name) for name in names) if path.is_file())
+        yield from (Path(place, name) for name in volumes)
+
+
+def _volumes(path: Path, name: Path) -> Iterator[SourceFrame]:
+    try:
+        volume = read_volume(path)
+    except EdgeNeuroError as error:
+        yield SourceFrame(source=str(path), name=name, index=0, error=error)
+        return
+    spacing = volume.spacing_um if volume.spacing_known else None
+    yield SourceFrame(source=str(path), name=name, index=0, item=volume.voxels, spacing_um=spacing)
 
 
 def _arrays(path: Path, name: Path) -> Iterator[SourceFrame]:

@@ -68,7 +68,8 @@ def run_sources(
     """
     preprocess = engine.manifest.preprocess
     neurons = preprocess is not None and preprocess.drawing is not None
-    for item in read_sources(sources, arrays=preprocess is None, neurons=neurons):
+    volumes = preprocess is not None and preprocess.depth is not None
+    for item in read_sources(sources, arrays=preprocess is None, neurons=neurons, volumes=volumes):
         yield _run(engine, item, out, overlays)
 
 

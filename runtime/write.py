@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from edgeneuro.data.arrays import encode_npz
+from edgeneuro.data.volumes.tiff_writing import encode_tiff
 from edgeneuro.errors import OutputError, UsageError
 from edgeneuro.files import write_bytes
 from edgeneuro.manifest import Task
@@ -17,6 +18,7 @@ from edgeneuro.runtime.overlay import overlay
 from edgeneuro.runtime.postprocess import Result, Segmentation, TensorOutputs
 from edgeneuro.runtime.sources import SourceFrame
 from edgeneuro.spec import Array, Item
+from edgeneuro.volume import UNKNOWN_SPACING, Volume
 
 FULL = 255
 """Pixel value of the foreground in a mask of two classes, so that people see it; more classes are written as numbers."""
@@ -63,10 +65,17 @@ class FrameFolder:
 
 
 class ResultFolder(FrameFolder):
-    """Where the masks (PNG) or outputs (.npz) of a run go."""
+    """Where the masks (PNG, of volumes TIFF stacks) or outputs (.npz) of a run go."""
 
     def write(self, result: Result, item: SourceFrame, classes: int) -> Path:
         """The file with the mask or the outputs of `result`. classes: of the mask. Raises OutputError."""
+        if isinstance(result, Segmentation) and result.mask.ndim == 3:
+            mask = Volume(
+                voxels=_for_people(result.mask, classes),
+                spacing_um=item.spacing_um or UNKNOWN_SPACING,
+                spacing_known=item.spacing_um is not None,
+            )
+            return self._put(item, ".tif", encode_tiff(mask))
         if isinstance(result, Segmentation):
             return self._put(item, ".png", encode_mask(result.mask, classes))
         if isinstance(result, TensorOutputs):
@@ -99,5 +108,9 @@ def check_out(task: Task, out: Path | None) -> None:
 
 def encode_mask(mask: Array, classes: int) -> bytes:
     """PNG of a (height, width) mask: two classes as 0 and 255, more as their numbers."""
-    pixels = mask * np.uint8(FULL) if classes == 2 else mask
-    return bytes(cv2.imencode(".png", pixels)[1])
+    return bytes(cv2.imencode(".png", _for_people(mask, classes))[1])
+
+
+def _for_people(mask: Array, classes: int) -> Array:
+    """Two classes as 0 and 255, more as their numbers."""
+    return mask * np.uint8(FULL) if classes == 2 else mask

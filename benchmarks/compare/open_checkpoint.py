@@ -18,21 +18,22 @@ def open_checkpoint(folder: Path, label: str, choice: Choice) -> OpenFile:
     """Raises CheckpointError."""
     import torch
 
-    from edgeneuro.export.onnx_export import INPUT, named_outputs
+    from edgeneuro.export.onnx_export import input_name, named_outputs
     from edgeneuro.training.checkpoint import MODEL, load_model, read_config, read_split
 
     config, network = read_config(folder), load_model(folder)
+    sizes = config.input_shape
+    name = input_name(sizes)
+    entry = model_entry(config.model)
     if choice.threads is not None:
         torch.set_num_threads(choice.threads)
 
     def run(feed: Feed) -> Mapping[str, Array]:
         with torch.inference_mode():
-            made = named_outputs(network, torch.from_numpy(feed[INPUT]))
-        return {name: values.numpy() for name, values in made.items()}
+            made = named_outputs(network, torch.from_numpy(feed[name]))
+        return {output: values.numpy() for output, values in made.items()}
 
-    size = config.preprocess
-    sizes = (size.channels, size.height, size.width)
-    outputs = run({INPUT: np.zeros((1, *sizes), np.float32)})
+    outputs = run({name: np.zeros((1, *sizes), np.float32)})
     record = Executable(
         name=f"{label}: fp32 {PYTORCH}",
         kind="checkpoint",
@@ -45,13 +46,13 @@ def open_checkpoint(folder: Path, label: str, choice: Choice) -> OpenFile:
     )
     interface = Interface(
         label=label,
-        inputs=(_float32(INPUT, sizes),),
-        outputs=tuple(_float32(name, values.shape[1:]) for name, values in outputs.items()),
+        inputs=(_float32(name, sizes),),
+        outputs=tuple(_float32(output, values.shape[1:]) for output, values in outputs.items()),
         meaning=Meaning(
-            task="classification",
+            task="segmentation" if entry.masks else "classification",
             classes=config.classes,
-            metric=model_entry(config.model).primary_metric,
-            preprocess=size,
+            metric=entry.primary_metric,
+            preprocess=config.preprocess,
             split=read_split(folder),
         ),
     )

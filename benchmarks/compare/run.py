@@ -20,6 +20,7 @@ from edgeneuro.benchmarks.compare.verdict import drop_judgements, is_lossy, judg
 from edgeneuro.benchmarks.measure.output_error import check_outputs
 from edgeneuro.benchmarks.results import machine
 from edgeneuro.data.sample import DataSet, Sample
+from edgeneuro.data.seen import seen_by
 from edgeneuro.errors import BackendError, ShapeError
 from edgeneuro.export.accuracy import agreement, drop, score_interval
 from edgeneuro.export.gate import worst
@@ -39,7 +40,7 @@ def compare(
     seed: int = 0,
     track: Track = iter,
 ) -> Comparison:
-    """Every executable in `paths` against the reference, on frames of `dataset` that the network has not seen.
+    """Every executable in `paths` against the reference, on frames of `dataset` that the network has not seen, or on their tiles.
 
     paths: .edge files, .onnx files and checkpoint folders. max_frames: so many at most, drawn by `seed`, which is of the
     resamples too. track: wraps the samples to show progress.
@@ -49,8 +50,8 @@ def compare(
     with ExitStack() as stack:
         executables = open_files(paths, choice or Choice(), stack)
         meaning = common_meaning(executables.interfaces)
-        drawing = None if meaning.preprocess is None else meaning.preprocess.drawing
-        frames = frames_for(executables.interfaces, meaning, dataset.drawn_as(drawing), most=max_frames, seed=seed)
+        seen = seen_by(dataset, meaning.preprocess)
+        frames = frames_for(executables.interfaces, meaning, seen, most=max_frames, seed=seed)
         measured = _measure(executables, meaning, frames, track)
     return _comparison(executables, meaning, frames, measured, limits, seed)
 

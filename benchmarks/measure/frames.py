@@ -14,6 +14,7 @@ from edgeneuro.manifest import Manifest
 from edgeneuro.runtime import Bundle
 from edgeneuro.runtime.golden import golden_feeds
 from edgeneuro.spec import Feed, Item
+from edgeneuro.tiled import FULL
 
 COUNT = 16
 """Taken in turn, so that no result can come from a cache of the last one."""
@@ -40,16 +41,18 @@ def frames_for(bundle: Bundle, dataset: DataSet | None, seed: int) -> Frames:
         feeds = tuple(golden_feeds(bundle, manifest.graphs[0]))[:COUNT]
         return Frames(items=feeds, feeds=feeds, capture=None, described=f"the {len(feeds)} golden inputs of the engine")
     rng = np.random.default_rng(seed)
-    height, width = SYNTHETIC_SHAPE
-    noise = rng.rayleigh(60.0, (COUNT, height, width)).clip(0, 255).astype(np.uint8)
-    described = f"{COUNT} synthetic speckle frames of {width} x {height} px, uint8, seed {seed}"
+    tiled = manifest.preprocess.tiled is not None
+    shape, white = (manifest.preprocess.tile, FULL) if tiled else (SYNTHETIC_SHAPE, 255)
+    noise = rng.rayleigh(60.0 / 255 * white, (COUNT, *shape)).clip(0, white).astype(np.uint16 if tiled else np.uint8)
+    size = " x ".join(str(side) for side in reversed(shape))
+    described = f"{COUNT} synthetic speckle frames of {size} px, {noise.dtype}, seed {seed}"
     return Frames(items=tuple(noise), feeds=_feeds(manifest, noise), capture=None, described=described)
 
 
 def _of_data(manifest: Manifest, dataset: DataSet) -> Frames:
     if not dataset.samples:
         raise DataError(f"{dataset.name}: holds no frames, expected at least one")
-    dataset = replace(manifest.drawn(dataset), picture_reader=None)  # a device reads and draws each neuron anew
+    dataset = replace(manifest.seen(dataset), picture_reader=None)  # a device reads and draws each neuron anew
     picked = np.linspace(0, len(dataset) - 1, min(COUNT, len(dataset))).astype(int)
     samples = [dataset.samples[i] for i in picked]
     read = dataset.item if manifest.preprocess is None else dataset.read

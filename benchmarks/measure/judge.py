@@ -85,7 +85,7 @@ def judge_notes(manifest: Manifest, dataset: DataSet, *, subgroups: Sequence[str
 
 def judged_frames(manifest: Manifest, dataset: DataSet) -> JudgedFrames:
     """Raises DataError: labels of another task or other classes, or nothing left."""
-    notes, dataset = [], manifest.drawn(dataset)
+    notes, dataset = [], manifest.seen(dataset)
     labelled = manifest.task != "tensors" and bool(dataset.classes)
     data = dataset
     if labelled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from edgeneuro.benchmarks.measure.frames import Frames
 from edgeneuro.benchmarks.measure.settings import Settings
 from edgeneuro.benchmarks.rivals.rival import RivalSource
 from edgeneuro.calibration.choose import choose_samples
+from edgeneuro.calibration.look import picture
 from edgeneuro.data.sample import DataSet
 from edgeneuro.feeds import make_feed
 from edgeneuro.runtime import Bundle
@@ -50,9 +52,9 @@ def _feeds(label: str, bundle: Bundle, frames: Frames, dataset: DataSet | None, 
             len(frames.items),
         )
         return frames.feeds
-    source = manifest.drawn(source)
+    source = manifest.seen(source)
     images = manifest.preprocess is not None
     rng = np.random.default_rng(settings.seed)
-    chosen = choose_samples(source.samples, CALIBRATION_FRAMES, rng, source.read if images else None)
+    chosen = choose_samples(source.samples, CALIBRATION_FRAMES, rng, partial(picture, source) if images else None)
     read = source.read if images else source.item
     return [make_feed(manifest.inputs, manifest.preprocess, read(sample)) for sample in chosen]

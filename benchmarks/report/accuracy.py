@@ -95,7 +95,7 @@ def _chart(engine: EngineRecord, names: Sequence[str], record: AccuracyRecord, m
         name=mark,
         title=f"{engine.name}: confusion matrix of {names[0]}",
         says=f"Frames by true class (down) and predicted class (across). Found of each class: {found}.{same}",
-        figure=_figure(record),
+        figure=confusion_figure(classes, record.confusion),
         numbers=Table(
             caption=f"Frames, {engine.name}: {names[0]}",
             head=("true \\ predicted", *classes, "found, %"),
@@ -107,13 +107,14 @@ def _chart(engine: EngineRecord, names: Sequence[str], record: AccuracyRecord, m
     )
 
 
-def _figure(record: AccuracyRecord) -> dict[str, Any]:
-    shares = [[count / sum(line) if sum(line) else 0.0 for count in line] for line in record.confusion]
-    names = [text(shortened(name, 18)) for name in record.classes]
+def confusion_figure(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """confusion: (true, predicted) counts, drawn as shares of the true class."""
+    shares = [[count / sum(line) if sum(line) else 0.0 for count in line] for line in confusion]
+    names = [text(shortened(name, 18)) for name in classes]
     places = list(range(len(names)))
     notes = [
         {
-            "x": across, "y": down, "text": f"{record.confusion[down][across]:,}", "showarrow": False,
+            "x": across, "y": down, "text": f"{confusion[down][across]:,}", "showarrow": False,
             "font": {"size": 14, "color": "#ffffff" if shares[down][across] > 0.55 else "#111111"},
         }
         for down in places for across in places

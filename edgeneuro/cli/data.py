@@ -65,7 +65,7 @@ def describe(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SRC", help="A folder, a registered name, or phantom, phantom-lesions or phantom-neurons[:SEED]."
+            metavar="SRC", help="A folder, a registered name, or a simulated set, NAME or NAME:SEED (see `data list`)."
         ),
     ],
     label_column: LabelColumn = None,
@@ -99,17 +99,17 @@ def describe(
 @app.command()
 def make(
     kind: Annotated[
-        str, typer.Argument(metavar="NAME", help="What to simulate: phantom, phantom-lesions or phantom-neurons.")
+        str, typer.Argument(metavar="NAME", help="What to simulate: phantom, phantom-lesions, ... (see `data list`).")
     ],
     folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write.")],
     seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Other seeds give other subjects, lesions, neurons.")
+        int, typer.Option(min=0, metavar="N", help="Other seeds give other subjects, lesions, neurons, volumes.")
     ] = 0,
     force: Force = False,
 ) -> None:
     """Write a simulated data set as a folder.
 
-    PNG files, of neurons SWC files, with labels.csv and dataset.json, as any command takes them.
+    PNG files, of neurons SWC files, of volumes TIFF stacks, with masks, labels.csv and dataset.json, as any command takes them.
 
     \b
     edgeneuro data make phantom --out phantom/ --seed 7

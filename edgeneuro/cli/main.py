@@ -20,7 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("edgeneuro.cli.evaluate:command", "Measure accuracy with 95 % intervals."),
     "build-engine": ("edgeneuro.cli.build_engine:command", "Make an .edge file: the main job."),
     "compress": ("edgeneuro.cli.compress:command", "Search for the smallest network that is still good enough."),
-    "run": ("edgeneuro.cli.run:command", "Run an .edge file on images or arrays."),
+    "run": ("edgeneuro.cli.run:command", "Run an .edge file on images, volumes or arrays."),
+    "segment": ("edgeneuro.cli.segment:command", "Segment a volume of any size, also on a cluster."),
     "benchmark": ("edgeneuro.cli.benchmark:command", "Measure compute, size, latency and accuracy of engines."),
     "compare": ("edgeneuro.cli.compare:command", "Hold several executables against each other on the same frames."),
     "report": ("edgeneuro.cli.report:command", "Make a page of measurements, of one or several devices."),
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Check an .edge file's hashes, signature and golden outputs on this machine.",
     ),
     "doctor": ("edgeneuro.cli.doctor:command", "Say what this machine can build and run."),
+    "v1": ("edgeneuro.cli.v1:app", "Analyse recordings of the visual cortex."),
     "data": ("edgeneuro.cli.data:app", "List, describe and make data sets."),
 }
 """Name -> "module:command" (or "module:app" for a command with commands of its own) and its line in --help."""

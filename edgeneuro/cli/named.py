@@ -9,7 +9,7 @@ from edgeneuro.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from edgeneuro.drawing import Drawing
-    from edgeneuro.training.settings import SelfCureSettings, SiameseSettings
+    from edgeneuro.training.settings import MaskSettings, SelfCureSettings, SiameseSettings
 
 Record = TypeVar("Record")
 
@@ -37,6 +37,13 @@ def self_cure_settings(given: list[str]) -> SelfCureSettings:
     from edgeneuro.training.settings import SelfCureSettings
 
     return _record(SelfCureSettings, given, "--self-cure", "margin=0.1")
+
+
+def mask_settings(given: list[str]) -> MaskSettings:
+    """From ["centreline_weight=0.3"]. Raises UsageError for a name or value that is none."""
+    from edgeneuro.training.settings import MaskSettings
+
+    return _record(MaskSettings, given, "--masks", "centreline_weight=0.3")
 
 
 def drawing_settings(given: list[str]) -> Drawing:

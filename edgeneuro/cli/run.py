@@ -18,12 +18,15 @@ def command(
     engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="An .edge file.", show_default=False)],
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="Images, folders, patterns, .npy, .npz, .swc.", show_default=False),
+        typer.Argument(
+            metavar="SOURCE...", help="Images, volumes, folders, patterns, .npy, .npz, .swc.", show_default=False
+        ),
     ],
     precision: PrecisionOption = None,
     backend: BackendOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder for masks (PNG) or output arrays (.npz).")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder for masks (PNG, TIFF stacks) or output arrays (.npz)."),
     ] = None,
     overlay: Annotated[
         Path | None,
@@ -36,11 +39,12 @@ def command(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Run an .edge file on images, arrays or neurons, in the order given.
+    """Run an .edge file on images, volumes, arrays or neurons, in the order given.
 
     A classifier prints a class and its probability; a segmentation the share of the foreground, and with --out writes
     each mask; any other network writes its outputs to --out. A network that takes arrays reads .npz files, one array an
-    input; one trained on neurons reads .swc files, and draws them as it was trained. A file that cannot be read is
+    input; one trained on neurons reads .swc files, and draws them as it was trained; one for volumes reads TIFF stacks,
+    .v3draw, HDF5 and Zarr folders of any size that memory holds (larger ones: edgeneuro segment). A file that cannot be read is
     reported in its own line, the rest goes on, and the exit code is 1.
 
     With --overlay each frame becomes a picture for people: of a segmentation the outline of every class, of a classifier
@@ -54,6 +58,7 @@ def command(
     edgeneuro run myositis-int8.edge frame.png folder/ 'scans/**/*.tif'
     edgeneuro run myositis-int8.edge frame.png --json     one JSON object a line
     edgeneuro run neurons-int8.edge scans/ --out masks/
+    edgeneuro run neurons3d-int8.edge stack.tif cell.zarr --out masks/ --overlay pictures/
     edgeneuro run skin-int8.edge photo.jpg --overlay pictures/
     edgeneuro run morphology.edge cell.swc cells/ --overlay pictures/
     edgeneuro run myositis-int8.edge folder/ --backend auto -v

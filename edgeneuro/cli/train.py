@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeneuro.cli.named import drawing_settings, parse_option, self_cure_settings, siamese_settings
+from edgeneuro.cli.named import drawing_settings, mask_settings, parse_option, self_cure_settings, siamese_settings
 from edgeneuro.cli.options import Force, GroupColumn, Json, Keep, LabelColumn, Quiet, Threads, err, out, print_json
 from edgeneuro.errors import UsageError
 
@@ -27,6 +27,14 @@ class Imaging(str, Enum):
     NEURON = "neuron"
 
 
+class Seeding(str, Enum):
+    """What the first round learns from beside the labels."""
+
+    MANUAL = "manual"
+    FILTER = "filter"
+    DARK_FILTER = "filter-dark"
+
+
 class Protocol(str, Enum):
     """How frames are divided."""
 
@@ -38,14 +46,16 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model to train: myositis, myositis-dual, skin, morphology, mobilenet-v2, resnet18 or efficientnet-lite0.",
+            help="Model to train: myositis, myositis-dual, skin, morphology, segmentation-2d, segmentation-3d, v1-mlp, v1-cnn2d, v1-cnn3d, mobilenet-v2, resnet18 or efficientnet-lite0.",
             metavar="MODEL",
         ),
     ],
     data: Annotated[
         str | None,
         typer.Option(
-            "--data", help="phantom, a registered name or a folder.  [default: phantom; the model's]", metavar="SRC"
+            "--data",
+            help="phantom, a registered name, a folder or a session.  [default: phantom; the model's]",
+            metavar="SRC",
         ),
     ] = None,
     folder: Annotated[
@@ -65,13 +75,15 @@ def command(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", help="Most epochs to train.  [default: 120; from a checkpoint 5]", metavar="N"),
+        typer.Option(
+            "--epochs", help="Most epochs to train.  [default: 120, for v1-* 60; from a checkpoint 5]", metavar="N"
+        ),
     ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
             "--patience",
-            help="Stop after this many epochs without a better macro-F1, for skin a smaller loss.  "
+            help="Stop after this many epochs without a better macro-F1, for skin a smaller loss, for segmentation a better Dice.  "
             "[default: 30; from a checkpoint never]",
             metavar="N",
         ),
@@ -79,11 +91,17 @@ def command(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            "--batch-size", help="Frames a step, for skin pairs.  [default: 32; the checkpoint's]", metavar="N"
+            "--batch-size",
+            help="Frames a step, for skin pairs, for segmentation crops.  [default: 32, for v1-* 128; the checkpoint's]",
+            metavar="N",
         ),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option("--image-size", help="Side of the input in px.  [default: the model's]", metavar="PX")
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option("--depth", help="Planes of the input, for segmentation-3d.  [default: the model's]", metavar="N"),
     ] = None,
     learning_rate: Annotated[
         float | None,
@@ -149,6 +167,15 @@ def command(
             metavar="NAME=VALUE",
         ),
     ] = None,
+    masks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--masks",
+            help="Of training on crops with masks: foreground_share, manual_share, centreline_weight, e.g. centreline_weight=0.3; "
+            "repeatable.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     drawing: Annotated[
         list[str] | None,
         typer.Option(
@@ -182,6 +209,46 @@ def command(
             metavar="NAME",
         ),
     ] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            "--pool",
+            help="Unlabelled frames to learn from in rounds, for segmentation: a name or a folder.",
+            metavar="SRC",
+        ),
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", help="With --pool, at most so many.  [default: 5]", metavar="N")
+    ] = None,
+    round_epochs: Annotated[
+        int | None,
+        typer.Option("--round-epochs", help="With --pool, of every round after the first.  [default: 40]", metavar="N"),
+    ] = None,
+    seed_with: Annotated[
+        Seeding | None,
+        typer.Option(
+            "--seed-with",
+            help="With --pool, what round 1 learns from beside the labels: filter, what looks like a bright tube; filter-dark, like a dark one.  "
+            "[default: manual, nothing]",
+            show_default=False,
+        ),
+    ] = None,
+    review: Annotated[
+        int | None,
+        typer.Option(
+            "--review",
+            help="With --pool, stop after each round with the K least certain frames and their masks to correct; --resume goes on.  "
+            "[default: 0]",
+            metavar="K",
+        ),
+    ] = None,
+    last_from_scratch: Annotated[
+        bool,
+        typer.Option(
+            "--last-from-scratch",
+            help="With --pool, start the last round from fresh weights, not from those before it.",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a killed run stopped; start where there is none.")
     ] = False,
@@ -201,6 +268,7 @@ def command(
     edgeneuro train myositis --data folder/ --image-size 112 --out runs/mine
     edgeneuro train myositis --data folder/ --image-size 112 --out runs/mine --resume
     edgeneuro train myositis --qat runs/mine --epochs 5 --out runs/mine-qat
+    edgeneuro train segmentation-2d --data few/ --pool unlabelled/ --rounds 5 --out runs/weak
     """
     if resume and force:
         raise UsageError("--resume and --force: got both, expected one; --force throws away what --resume needs")
@@ -215,6 +283,7 @@ def command(
         "patience": patience,
         "batch_size": batch_size,
         "image_size": image_size,
+        "depth": depth,
         "learning_rate": learning_rate,
         "initial": initial,
         "crop": crop,
@@ -224,17 +293,45 @@ def command(
         "augmentation": augmentation.value if augmentation else None,
         "siamese": siamese_settings(siamese) if siamese else None,
         "self_cure": self_cure_settings(self_cure) if self_cure else None,
+        "masks": mask_settings(masks) if masks else None,
         "drawing": drawing_settings(drawing) if drawing else None,
         "options": dict(map(parse_option, option)) if option else None,
     }
     checkpoint = starting_checkpoint(qat, finetune, target, given)
     rest: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     how: dict[str, Any] = {"resume": resume, "force": force, "threads": threads}
-    if checkpoint is None:
+    of_rounds = {
+        "rounds": rounds,
+        "round_epochs": round_epochs,
+        "seed_with": seed_with,
+        "review": review,
+        "last_from_scratch": last_from_scratch or None,
+    }
+    stray = next((name for name, value in of_rounds.items() if value is not None and pool is None), None)
+    if stray or (pool and checkpoint):
+        named = f"--{(stray or 'pool').replace('_', '-')}"
+        raise UsageError(f"{named}: is for training in rounds, with --pool and without --qat or --finetune")
+    if pool is not None:
+        from edgeneuro.cli.in_rounds import in_rounds, review_summary
+        from edgeneuro.training.weak.rounds import Review
+
+        with shown(quiet) as progress:
+            done = in_rounds(model, rest, pool, folder or Path("runs") / model, of_rounds, progress=progress, **how)
+        if isinstance(done, Review):
+            if as_json:
+                print_json(review_summary(done))
+            else:
+                out().print(
+                    f"{done.folder}: correct {done.blocks} masks, save them in {done.folder / 'corrected'}, and give --resume",
+                    soft_wrap=True,
+                )
+            return
+        result = done
+    elif checkpoint is None:
         from edgeneuro.training.fit import train
         from edgeneuro.training.settings import TrainSettings
 
-        settings = TrainSettings(model=model, **rest)
+        settings = TrainSettings.of(model, **rest)
         with shown(quiet) as progress:
             result = train(settings, folder or Path("runs") / model, progress=progress, **how)
     else:
@@ -271,6 +368,7 @@ def starting_checkpoint(
             "protocol",
             "fold",
             "image_size",
+            "depth",
             "initial",
             "crop",
             "training_share",
@@ -279,6 +377,7 @@ def starting_checkpoint(
             "augmentation",
             "siamese",
             "self_cure",
+            "masks",
             "drawing",
             "options",
         )
@@ -301,7 +400,9 @@ def summary(result: TrainResult) -> dict[str, Any]:
         "fold": config.fold,
         "best_epoch": config.best_epoch,
         **{name: result.metrics[name] for name in ("validation", "test", "wall_s")},
-        **{name: result.metrics[name] for name in ("made_from", "before", "stored") if name in result.metrics},
+        **{
+            name: result.metrics[name] for name in ("made_from", "before", "stored", "rounds") if name in result.metrics
+        },
     }
 
 
@@ -317,7 +418,7 @@ def line(result: TrainResult) -> str:
 
 
 def with_interval(scores: dict[str, Any]) -> str:
-    """The primary metric of FrameScores with its 95 % interval."""
+    """The primary metric of FrameScores or SceneScores with its 95 % interval."""
     interval = scores["interval"]
     return f"{interval['value']:.3f} ({interval['low']:.3f} to {interval['high']:.3f})"
 
@@ -356,9 +457,10 @@ def shown(quiet: bool) -> Iterator[OnProgress]:
             row = done.row
             printed = row.epoch
             pairs = f"pairs {row.discriminator_accuracy:.3f}  " if row.discriminator_accuracy is not None else ""
+            score = f"macro-F1 {row.macro_f1:.3f}" if row.dice is None else f"Dice {row.dice:.3f}"
             console.print(
                 f"epoch {row.epoch + 1:3d}  loss {row.training_loss:.3f}  validation {row.validation_loss:.3f}  "
-                f"macro-F1 {row.macro_f1:.3f}  {pairs}{row.seconds:.1f} s"
+                f"{score}  {pairs}{row.seconds:.1f} s"
             )
 
     with bar:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeneuro.data.folder import DATA_VARIABLE
+from edgeneuro.data.masks import refuse_other_size
 from edgeneuro.data.registered import DESCRIPTION, NOT_IMAGES, REGISTERED, read_description
-from edgeneuro.data.sample import DataSet
+from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.simulated import LICENCE, SIMULATED
 from edgeneuro.errors import DataError, FrameError
 from edgeneuro.spec import Item
@@ -29,7 +30,7 @@ class ClassCount:
 class Summary:
     """Counts of a data set. Schema: docs/schemas/data-describe.schema.json.
 
-    folds: fold -> frames, empty where the table has none. sizes: "WIDTHxHEIGHT" in px -> frames. pixels: element
+    folds: fold -> frames, empty where the table has none. sizes: "WIDTHxHEIGHT" in px, of volumes "WIDTHxHEIGHTxDEPTH" in voxels -> frames. pixels: element
     type and channels -> frames; of .npz files both say so of every array, of neurons both are of their pictures. columns: what `evaluate --by` accepts. unreadable: source -> what is wrong with it.
     """
 
@@ -53,13 +54,13 @@ def summarise(dataset: DataSet, *, on_frame: Callable[[], None] = lambda: None) 
     unreadable = {}
     for sample in dataset.samples:
         try:
-            arrays = dataset.item(sample) if sample.source.lower().endswith(".npz") else dataset.read(sample)
-            if dataset.has_masks:
-                dataset.mask(sample)
+            arrays = dataset.item(sample) if _is_array(dataset, sample) else dataset.read(sample)
+            if dataset.has_masks and not isinstance(arrays, Mapping):
+                refuse_other_size(dataset.mask(sample), arrays, sample.source)
         except (FrameError, DataError) as error:
             unreadable[sample.source] = str(error)
         else:
-            size, kind = _shape(arrays)
+            size, kind = _shape(arrays, volume=dataset.has_volumes)
             sizes[size] += 1
             pixels[f"neuron, drawn as {kind}" if dataset.has_neurons else kind] += 1
         on_frame()
@@ -84,11 +85,17 @@ def summarise(dataset: DataSet, *, on_frame: Callable[[], None] = lambda: None) 
     )
 
 
-def _shape(item: Item) -> tuple[str, str]:
-    """Of a frame "640x480" and "uint8 grey"; of arrays their shapes and element types by name."""
+def _is_array(dataset: DataSet, sample: Sample) -> bool:
+    return dataset.recording is not None or sample.source.lower().endswith(".npz")
+
+
+def _shape(item: Item, *, volume: bool) -> tuple[str, str]:
+    """Of a frame "640x480" and "uint8 grey"; of a volume "128x128x64" and "uint16 volume"; of arrays their shapes and element types by name."""
     if isinstance(item, Mapping):
         shapes = ", ".join(f"{name} {'x'.join(map(str, array.shape)) or 'scalar'}" for name, array in item.items())
         return shapes, ", ".join(f"{name} {array.dtype}" for name, array in item.items())
+    if volume:
+        return "x".join(map(str, item.shape[::-1])), f"{item.dtype} volume"
     return f"{item.shape[1]}x{item.shape[0]}", f"{item.dtype} {'grey' if item.ndim == 2 else 'RGB'}"
 
 

@@ -1,4 +1,4 @@
-"""Folders of frames as data sets: with a description, a table, class-named subfolders, or nothing but images."""
+"""Folders of frames as data sets: with a description, a table, labelled blocks, class-named subfolders, or nothing but images."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.data.simulated import SIMULATED, is_simulated, open_simulated
 from edgeneuro.data.swc import SWC_SUFFIX, is_neuron_file, read_swc
 from edgeneuro.data.tables import table_samples, walk
+from edgeneuro.data.volumes.block_set import is_container, open_blocks
+from edgeneuro.data.volumes.folders import SUFFIXES as VOLUME_SUFFIXES
+from edgeneuro.data.volumes.folders import is_volume_file, volume_readers
 from edgeneuro.drawing import Drawing
 from edgeneuro.errors import DataError
 from edgeneuro.neuron import Neuron
@@ -38,14 +41,21 @@ _log = logging.getLogger(__name__)
 def open_data(spec: str, *, label_column: str | None = None, group_column: str | None = None) -> DataSet:
     """A data set by what a user calls it; frames are read when asked for.
 
-    spec: a set this package makes, "phantom" or "phantom-lesions", or one of another seed, "phantom:SEED"; a folder; or a
-    registered name, looked for in $EDGENEURO_DATA.
+    spec: a set this package makes, such as "phantom-lesions", or one of another seed, "phantom:SEED"; a folder; a registered
+    name, looked for in $EDGENEURO_DATA; or a session of neurons, as edgeneuro.data.recordings.opening finds it by name or file.
     label_column, group_column: of the folder's table, in place of those described or registered.
     A folder with neither a table nor two class-named subfolders is unlabelled: `classes` is empty, targets are None.
     Raises DataError.
     """
     if is_simulated(spec):
         return open_simulated(spec)
+    from edgeneuro.data.recordings.as_data import open_session  # which looks for folders here
+    from edgeneuro.data.recordings.opening import is_session
+
+    if is_session(spec):
+        if label_column or group_column:
+            raise DataError(f"{spec}: labels and groups are always those of the session; leave the flags out")
+        return open_session(spec)
     return open_folder(find_folder(spec), label_column=label_column, group_column=group_column)
 
 
@@ -61,11 +71,13 @@ def find_folder(spec: str) -> Path:
         return Path(root) / spec
     hint = f"not in {root} either" if root else f"set {DATA_VARIABLE} to the folder that holds registered sets"
     made = ", ".join(f"{name}[:SEED]" for name in SIMULATED)
-    raise DataError(f"{spec!r}: no such folder ({hint}); expected a folder, {made} or one of {', '.join(REGISTERED)}")
+    raise DataError(
+        f"{spec!r}: no such folder ({hint}); expected a folder, a session, {made} or one of {', '.join(REGISTERED)}"
+    )
 
 
 def open_folder(folder: Path, *, label_column: str | None = None, group_column: str | None = None) -> DataSet:
-    """The data set in `folder`: by dataset.json, by its name, by labels.csv, by its subfolders. Raises DataError."""
+    """The data set in `folder`: by dataset.json, by its name, by labels.csv, by its blocks, by its subfolders. Raises DataError."""
     if is_burlina(folder) and not (folder / DESCRIPTION).is_file():
         if group_column:
             raise DataError(f"{folder}: groups are always the subjects here; leave --group-column out")
@@ -75,6 +87,8 @@ def open_folder(folder: Path, *, label_column: str | None = None, group_column: 
             raise DataError(f"{folder}: labels and groups are always dx and lesion_id here; leave the flags out")
         return open_ham10000(folder)
     description = _describe(folder)
+    if description is None and is_container(folder):
+        return open_blocks(folder)
     if description is None:
         if label_column or group_column:
             raise DataError(
@@ -94,10 +108,7 @@ def open_folder(folder: Path, *, label_column: str | None = None, group_column: 
         name=description.name,
         classes=classes,
         samples=samples,
-        reader=partial(read_sample, folder),
-        array_reader=partial(read_item, folder),
-        mask_reader=partial(_read_mask, folder, len(classes)) if samples[0].mask is not None else None,
-        **_neurons(folder, samples),
+        **_readers(folder, samples, len(classes)),
         subgroups=_subgroups(description, samples[0]),
         dropped=dropped,
         simulated=description.simulated,
@@ -119,6 +130,17 @@ def read_item(folder: Path, sample: Sample) -> Item:
 def read_neuron(folder: Path, sample: Sample) -> Neuron:
     """The neuron of a sample whose source is an SWC file in `folder`."""
     return read_swc(folder / sample.source)
+
+
+def _readers(folder: Path, samples: Sequence[Sample], classes: int) -> dict[str, Any]:
+    """How the samples are read: neurons, volumes, images or arrays. Raises DataError where they are of several kinds."""
+    return {
+        "reader": partial(read_sample, folder),
+        "array_reader": partial(read_item, folder),
+        "mask_reader": partial(_read_mask, folder, classes) if samples[0].mask is not None else None,
+        **_neurons(folder, samples),
+        **volume_readers(folder, samples, classes),
+    }
 
 
 def _neurons(folder: Path, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -161,7 +183,9 @@ def _describe(folder: Path) -> Description | None:
     if name in REGISTERED:
         return REGISTERED[name]
     if name in NOT_IMAGES:
-        raise DataError(f"{name}: is not a set of labelled images, expected one of {', '.join(REGISTERED)} or your own")
+        raise DataError(
+            f"{name}: holds sessions, expected one of them by name, e.g. mrcuts28_fov4, or one of {', '.join(REGISTERED)}"
+        )
     if (folder / "labels.csv").is_file():
         return Description(name=name)
     return None
@@ -169,11 +193,11 @@ def _describe(folder: Path) -> Description | None:
 
 def _open_without_table(folder: Path) -> DataSet:
     files = [path.relative_to(folder) for path in walk(folder)]
-    frames = [file for file in files if is_frame_file(file) or is_array_file(file) or is_neuron_file(file)]
+    kinds = (is_frame_file, is_array_file, is_neuron_file, is_volume_file)
+    frames = [file for file in files if any(is_kind(file) for is_kind in kinds)]
     if not frames:
-        raise DataError(
-            f"{folder}: holds no frames, expected labels.csv or files ending in {' '.join((*SUFFIXES, '.npz', SWC_SUFFIX))}"
-        )
+        endings = " ".join((*SUFFIXES, ".npz", SWC_SUFFIX, *VOLUME_SUFFIXES))
+        raise DataError(f"{folder}: holds no frames, expected labels.csv or files ending in {endings}")
     at_top = sum(len(file.parts) == 1 for file in frames)
     if at_top not in (0, len(frames)):
         raise DataError(
@@ -207,10 +231,7 @@ def _open_without_table(folder: Path) -> DataSet:
         name=folder.resolve().name,
         classes=classes,
         samples=samples,
-        reader=partial(read_sample, folder),
-        array_reader=partial(read_item, folder),
-        mask_reader=partial(_read_mask, folder, len(classes)) if masks else None,
-        **_neurons(folder, samples),
+        **_readers(folder, samples, len(classes)),
         dropped={"not a frame file": left_out} if left_out else {},
     )
 

@@ -12,6 +12,9 @@ SIMULATED: Mapping[str, str] = {
     "phantom": "edgeneuro.data.phantom:phantom_dataset",
     "phantom-lesions": "edgeneuro.data.phantom_lesions:lesions_dataset",
     "phantom-neurons": "edgeneuro.data.phantom_neurons:neurons_dataset",
+    "phantom-neurites": "edgeneuro.data.phantom_neurites:neurites_dataset",
+    "phantom-volumes": "edgeneuro.data.phantom_neurites:volumes_dataset",
+    "v1-simulated": "edgeneuro.data.recordings.as_data:simulated_dataset",
 }
 """Name -> "module:function", called with the seed."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +16,8 @@ from edgeneuro.errors import DataError
 
 CONFLICT_COLUMN = "label_conflict"
 MASK_COLUMN = "mask"
+ZARR = ".zarr"
+"""Ending of a folder that is one volume."""
 EMPTY_LABEL, EMPTY_MASK, LABEL_CONFLICT = "empty label", "no mask", "conflicting labels"
 
 
@@ -137,7 +140,7 @@ def _check_files(folder: Path, path: Path, files: list[tuple[int, str]]) -> None
                 "and test may share it"
             )
         first_line[inside] = line
-        if not (folder / inside).is_file():
+        if not is_one(folder / inside):
             missing.append((line, file))
     if missing:
         line, file = missing[0]
@@ -163,8 +166,17 @@ def _fold(cell: str, path: Path, line: int) -> int | None:
         raise DataError(f"{path}: line {line} has fold {cell!r}, expected a whole number") from error
 
 
+def is_one(path: Path) -> bool:
+    """Whether `path` is there and is what one row names: a file, or a Zarr folder."""
+    return path.is_file() or (path.suffix.lower() == ZARR and path.is_dir())
+
+
 def walk(folder: Path) -> Iterator[Path]:
-    """Files below `folder` in order of name, hidden ones left out."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
+    """Files below `folder`, and Zarr folders without what is in them, in order of name, hidden ones left out."""
+    found = []
+    for above, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        whole = [name for name in folders if is_one(Path(above, name))]
+        folders[:] = [name for name in folders if name not in whole]
+        found += [Path(above, name) for name in (*whole, *files) if not name.startswith(".")]
+    yield from (path for path in sorted(found) if is_one(path))

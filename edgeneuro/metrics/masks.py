@@ -15,6 +15,7 @@ import numpy as np
 from edgeneuro.errors import ShapeError
 from edgeneuro.metrics.confusion import Floats, mean_of_defined
 from edgeneuro.spec import Array
+from edgeneuro.volume import IGNORE
 
 MASK_METRICS = {"dice": "Dice", "iou": "IoU"}
 """Name -> title."""
@@ -30,16 +31,19 @@ class MaskScores:
 
 
 def mask_scores(truth: Array, predicted: Array, classes: int) -> MaskScores:
-    """truth, predicted: masks of one shape, class number of every pixel, 0 for background. classes: with background.
+    """truth, predicted: masks of one shape, class number of every pixel or voxel, 0 for background. Where truth is IGNORE, nothing
+    counts. classes: with background.
 
     Raises ShapeError for masks of different shape, or a class number the model does not have.
     """
     if truth.shape != predicted.shape:
         raise ShapeError(f"mask: got {predicted.shape}, expected {truth.shape}, the size of the label mask")
+    counted = truth != IGNORE
+    truth, predicted = truth[counted], predicted[counted]
     highest = max(int(truth.max(initial=0)), int(predicted.max(initial=0)))
     if highest >= classes:
         raise ShapeError(f"mask: holds class number {highest}, expected 0 to {classes - 1}; is it the model's data?")
-    pairs = np.bincount(truth.astype(np.int64).ravel() * classes + predicted.ravel(), minlength=classes * classes)
+    pairs = np.bincount(truth.astype(np.int64) * classes + predicted, minlength=classes * classes)
     counts = pairs.reshape(classes, classes)
     both, labelled, found = (values[1:] for values in (np.diagonal(counts), counts.sum(1), counts.sum(0)))
     union = labelled + found - both

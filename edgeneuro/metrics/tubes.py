@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeneuro.errors import DataError, ShapeError
 from edgeneuro.metrics.confusion import Floats
+from edgeneuro.metrics.skeleton import Mask, skeleton
 from edgeneuro.neuron import Neuron
 from edgeneuro.resampling import resampled
 from edgeneuro.spec import Array
@@ -24,8 +24,6 @@ TOLERANCES = (0, 1, 2, 4)
 """Voxels, at which the tolerant F1 is reported."""
 FAR_VOXELS = 2.0
 """From which distance on a node counts as elsewhere."""
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,40 +86,62 @@ def voxel_overlap(truth: Array, predicted: Array) -> Overlap:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class CentreLines:
+    """Two masks and their centre lines, thinned once for every score of them. All of one shape; `line`, that of `found`, without
+    ignored voxels."""
+
+    reference: Mask
+    found: Mask
+    true_line: Mask
+    line: Mask
+
+    @classmethod
+    def of(cls, truth: Array, predicted: Array) -> CentreLines:
+        """truth, predicted: as `voxel_overlap`, (y, x) or (z, y, x). Raises ShapeError, DataError."""
+        reference, found = _checked(truth, predicted)
+        line = skeleton(found) & (truth != IGNORE)
+        return cls(reference=reference, found=found, true_line=skeleton(reference), line=line)
+
+    def within(self, tolerances: Sequence[float]) -> dict[float, Overlap]:
+        """`tolerant_overlap`."""
+        true_points, points = np.argwhere(self.true_line), np.argwhere(self.line)
+        away, missed = nearest(points, true_points), nearest(true_points, points)
+        return {
+            radius: Overlap(
+                right=int(np.count_nonzero(away <= radius)),
+                predicted=len(points),
+                found=int(np.count_nonzero(missed <= radius)),
+                labelled=len(true_points),
+            )
+            for radius in tolerances
+        }
+
+    def inside(self) -> Overlap:
+        """`cl_dice`."""
+        return Overlap(
+            right=int(np.count_nonzero(self.line & self.reference)),
+            predicted=int(np.count_nonzero(self.line)),
+            found=int(np.count_nonzero(self.true_line & self.found)),
+            labelled=int(np.count_nonzero(self.true_line)),
+        )
+
+
 def tolerant_overlap(truth: Array, predicted: Array, tolerances: Sequence[float] = TOLERANCES) -> dict[float, Overlap]:
     """By tolerance r, voxels: points of the predicted centre line within r of the true one, and the reverse.
 
-    truth, predicted: as `voxel_overlap`, (y, x) or (z, y, x). Predicted points in ignored voxels are left out. Source:
-    Heipke et al. 1997, correctness and completeness of roads within a buffer. Raises ShapeError, DataError.
+    truth, predicted: as `CentreLines.of`. Predicted points in ignored voxels are left out. Source: Heipke et al. 1997,
+    correctness and completeness of roads within a buffer. Raises ShapeError, DataError.
     """
-    reference, found = _checked(truth, predicted)
-    true_points = np.argwhere(skeleton(reference))
-    points = np.argwhere(skeleton(found) & (truth != IGNORE))
-    away, missed = nearest(points, true_points), nearest(true_points, points)
-    return {
-        radius: Overlap(
-            right=int(np.count_nonzero(away <= radius)),
-            predicted=len(points),
-            found=int(np.count_nonzero(missed <= radius)),
-            labelled=len(true_points),
-        )
-        for radius in tolerances
-    }
+    return CentreLines.of(truth, predicted).within(tolerances)
 
 
 def cl_dice(truth: Array, predicted: Array) -> Overlap:
     """Predicted centre line inside the true mask, true centre line inside the predicted mask; f1 is clDice.
 
-    truth, predicted: as `tolerant_overlap`. Source: Shit et al. 2021, arXiv:2003.07311, eq. 1 and 2. Raises ShapeError, DataError.
+    truth, predicted: as `CentreLines.of`. Source: Shit et al. 2021, arXiv:2003.07311, eq. 1 and 2. Raises ShapeError, DataError.
     """
-    reference, found = _checked(truth, predicted)
-    true_line, line = skeleton(reference), skeleton(found) & (truth != IGNORE)
-    return Overlap(
-        right=int(np.count_nonzero(line & reference)),
-        predicted=int(np.count_nonzero(line)),
-        found=int(np.count_nonzero(true_line & found)),
-        labelled=int(np.count_nonzero(true_line)),
-    )
+    return CentreLines.of(truth, predicted).inside()
 
 
 def trace_distances(truth: Neuron, predicted: Neuron, voxel_um: float) -> TraceDistances:
@@ -135,15 +155,6 @@ def trace_distances(truth: Neuron, predicted: Neuron, voxel_um: float) -> TraceD
         different=float(np.mean(elsewhere)) if elsewhere else 0.0,
         different_share=float(np.mean([away.mean() for away in far])),
     )
-
-
-def skeleton(mask: Mask) -> Mask:
-    """Centre line of (y, x) or (z, y, x), one voxel wide. Source: Lee et al. 1994, 10.1006/cgip.1994.1042, in the plane
-    Zhang and Suen 1984, 10.1145/357994.358023."""
-    from skimage.morphology import skeletonize
-
-    thinned: Mask = skeletonize(mask).astype(np.bool_)  # type: ignore[no-untyped-call]
-    return thinned
 
 
 def nearest(points: Array, others: Array) -> Floats:

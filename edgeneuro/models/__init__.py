@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from edgeneuro.errors import InputError
 
@@ -20,9 +20,14 @@ class ModelEntry:
     imagenet: "module:function" that returns weights trained on ImageNet by name, None where there are none; frames are
     then normalised as those weights expect. torchvision: "module:function" that gives weights named as torchvision names them the
     model's names, for ImageNet weights from a file; None where none would fit. recipe: how `train` makes it from the labels; "siamese" is
-    edgeneuro.training.siamese, "self-cure" edgeneuro.training.self_cure. augmentation: which of edgeneuro.training.augment.AUGMENTATIONS, where a run names no other.
+    edgeneuro.training.siamese, "self-cure" edgeneuro.training.self_cure, "masks" edgeneuro.training.masks. augmentation: which of edgeneuro.training.augment.AUGMENTATIONS, where a run names no other.
     explains: the network has `class_maps`, (batch, channel, height, width) -> (batch, class, height, width), and a `bias`
-    (class,), with logits = mean of the maps + bias; engines give the maps beside the logits.
+    (class,), with logits = mean of the maps + bias; engines give the maps beside the logits. depth: planes of the input, of a
+    network for volumes; None of one for images. positions: the network needs the places of the cells. training: settings of
+    edgeneuro.training.settings.TrainSettings that are usual for it, where they differ from those of most models.
+
+    Of the recipe "responses" (edgeneuro.training.responses) a network maps (batch, neuron) float32 to (batch, class), and the builder is
+    called with (classes=int, neurons=int, **options), where it needs positions with most=int as well.
     """
 
     name: str
@@ -37,10 +42,31 @@ class ModelEntry:
     weight_decay: float = 1e-4
     imagenet: str | None = None
     torchvision: str | None = None
-    recipe: Literal["classifier", "siamese", "self-cure"] = "classifier"
+    recipe: Literal["classifier", "siamese", "self-cure", "masks", "responses"] = "classifier"
     augmentation: Imaging = "ultrasound"
     explains: bool = False
+    depth: int | None = None
+    positions: bool = False
+    training: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def responses(self) -> bool:
+        """Whether it takes responses of the neurons of one session, (batch, neuron), no frames."""
+        return self.recipe == "responses"
+
+    @property
+    def masks(self) -> bool:
+        """Whether it finds where things are: (batch, channel, [depth,] height, width) -> logits (batch, 1, [depth,] height, width)."""
+        return self.recipe == "masks"
+
+
+_RESPONSES: Mapping[str, Any] = {
+    "data": "v1-simulated",
+    "weight_decay": 1e-2,
+    "recipe": "responses",
+    "training": {"epochs": 60, "batch_size": 128},
+}
+"""What the decoders of the visual cortex have in common."""
 
 MODELS: Mapping[str, ModelEntry] = {
     entry.name: entry
@@ -79,6 +105,46 @@ MODELS: Mapping[str, ModelEntry] = {
             torchvision="edgeneuro.models.resnet:from_torchvision",
             recipe="self-cure",
             augmentation="neuron",
+        ),
+        ModelEntry(
+            name="segmentation-2d",
+            title="Residual U-Net for neurites in images, trained from few labels in rounds",
+            builder="edgeneuro.models.segmentation:build_2d",
+            image_size=256,
+            data="phantom-neurites",
+            primary_metric="dice",
+            recipe="masks",
+        ),
+        ModelEntry(
+            name="segmentation-3d",
+            title="Residual U-Net for neurites in volumes, trained from few labels in rounds",
+            builder="edgeneuro.models.segmentation:build_3d",
+            image_size=64,
+            depth=64,
+            data="phantom-volumes",
+            primary_metric="dice",
+            recipe="masks",
+        ),
+        ModelEntry(
+            name="v1-mlp",
+            title="Fully connected decoder of the responses of neurons of the visual cortex",
+            builder="edgeneuro.models.v1:build_mlp",
+            learning_rate=3e-4,
+            **_RESPONSES,
+        ),
+        ModelEntry(
+            name="v1-cnn2d",
+            title="Decoder of neurons on the grid of their places, planes of the microscope as channels",
+            builder="edgeneuro.models.v1:build_cnn2d",
+            positions=True,
+            **_RESPONSES,
+        ),
+        ModelEntry(
+            name="v1-cnn3d",
+            title="Decoder of neurons on the grid of their places, as one volume",
+            builder="edgeneuro.models.v1:build_cnn3d",
+            positions=True,
+            **_RESPONSES,
         ),
         ModelEntry(
             name="mobilenet-v2",

@@ -125,3 +125,24 @@ def residual_unet(
             f"a width from 1, 2 to 6 levels, one of {', '.join(_NORM)}, and flat in three dimensions alone"
         )
     return ResidualUNet(channels, [width * 2**level for level in range(levels)], dimensions, norm=norm, flat=flat)
+
+
+def build_2d(
+    *, classes: int = 2, channels: int = 1, width: int = 16, levels: int = 4, norm: str = "batch"
+) -> ResidualUNet:
+    """The row `segmentation-2d` of the model table; options as of `residual_unet`. Raises InputError unless classes is 2: neurite or not."""
+    _two(classes)
+    return residual_unet(dimensions=2, channels=channels, width=width, levels=levels, norm=norm)
+
+
+def build_3d(
+    *, classes: int = 2, channels: int = 1, width: int = 16, levels: int = 4, norm: str = "batch", flat: bool = False
+) -> ResidualUNet:
+    """The row `segmentation-3d` of the model table; options as of `residual_unet`. Raises InputError unless classes is 2."""
+    _two(classes)
+    return residual_unet(dimensions=3, channels=channels, width=width, levels=levels, norm=norm, flat=flat)
+
+
+def _two(classes: int) -> None:
+    if classes != 2:
+        raise InputError(f"segmentation: got {classes} classes, expected 2, background and neurite; merge the others")

@@ -18,16 +18,17 @@ from safetensors.torch import load, save
 from torch import nn
 
 import edgeneuro.models
+from edgeneuro.data.recordings.session import Session
 from edgeneuro.data.split import Split
-from edgeneuro.errors import CheckpointError, InputError
+from edgeneuro.errors import CheckpointError, InputError, UsageError
 from edgeneuro.files import canonical_json, sha256, write_bytes
 from edgeneuro.manifest import DataIdentity
 from edgeneuro.models import MODELS, Imaging
-from edgeneuro.models.build import build_model
+from edgeneuro.models.build import build_decoder, build_model
 from edgeneuro.models.surgery import Surgery, operate
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import from_json, to_json
-from edgeneuro.training.settings import SelfCureSettings, SiameseSettings
+from edgeneuro.training.settings import MaskSettings, SelfCureSettings, SiameseSettings
 
 SCHEMA = 1
 """Raised when a field changes meaning."""
@@ -74,11 +75,13 @@ class Ancestor:
 class CheckpointConfig:
     """What the weights are and what they were made from.
 
-    model: key in edgeneuro.models.MODELS. options: the builder's. trained_on: the training part alone.
+    model: key in edgeneuro.models.MODELS. options: the builder's. channels, preprocess: None of a network that takes responses of
+    neurons; then session: whose neurons, and sizes: what its builder takes beside options, as edgeneuro.models.build.build_decoder takes it. trained_on: the training part alone.
     data, label_column, group_column: as edgeneuro.data.open_data takes them, to find the frames again on the machine
     that trained; they stay out of engines. epochs: planned, best_epoch: the one whose weights these are, from 0.
     made_from: None for weights trained from scratch. ancestors: every checkpoint behind this one, the oldest first, the
-    one it was made from last. augmentation, siamese, self_cure, label_noise: as of edgeneuro.training.settings.TrainSettings. taught: by which teacher, as edgeneuro.training.teaching.Teaching.record has it; empty without one. surgery:
+    one it was made from last. augmentation, siamese, self_cure, masks, label_noise: as of edgeneuro.training.settings.TrainSettings. pseudo: what it learnt from beside
+    the training part, as edgeneuro.training.masks.scenes.PseudoScenes.record has it; empty without. taught: by which teacher, as edgeneuro.training.teaching.Teaching.record has it; empty without one. surgery:
     None for the network as its builder makes it. initial: weights taken over into a run with a split of its own.
     tools: library versions. files: SHA-256 of every other file, filled
     in on writing.
@@ -88,8 +91,10 @@ class CheckpointConfig:
     model: str
     options: Mapping[str, Any]
     classes: tuple[str, ...]
-    channels: Literal[1, 3]
-    preprocess: Preprocess
+    channels: Literal[1, 3] | None
+    preprocess: Preprocess | None
+    session: Session | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
     trained_on: DataIdentity
     protocol: Literal["grouped", "leaky"]
     fold: int
@@ -104,6 +109,7 @@ class CheckpointConfig:
     augmentation: Imaging = "ultrasound"
     siamese: SiameseSettings | None = None
     self_cure: SelfCureSettings | None = None
+    masks: MaskSettings | None = None
     label_noise: float = 0.0
     best_epoch: int
     data: str
@@ -112,10 +118,35 @@ class CheckpointConfig:
     made_from: MadeFrom | None = None
     ancestors: tuple[Ancestor, ...] = ()
     taught: Mapping[str, Any] = field(default_factory=dict)
+    pseudo: Mapping[str, Any] = field(default_factory=dict)
     surgery: Surgery | None = None
     initial: Initial | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def frame_preprocess(self) -> Preprocess:
+        """How a frame becomes the input. Raises UsageError where the network takes responses of neurons."""
+        if self.preprocess is None:
+            raise UsageError(
+                f"{self.model}: takes responses of neurons, this is for networks that take frames; docs/v1.md says what can be done with it"
+            )
+        return self.preprocess
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one input without its batch axis: (channel, [depth,] height, width), or (neuron,)."""
+        if self.preprocess is None:
+            return (self.sizes["neurons"],)
+        return (self.preprocess.channels, *self.preprocess.tile)
+
+
+def built_network(config: CheckpointConfig) -> nn.Module:
+    """Fresh from the builder, in evaluation mode, as no surgery has changed it; its weights are drawn from torch's global generator."""
+    classes = len(config.classes)
+    if config.channels is None:
+        return build_decoder(config.model, classes=classes, sizes=config.sizes, **config.options).eval()
+    return build_model(config.model, classes=classes, channels=config.channels, **config.options).eval()
 
 
 def lineage(config: CheckpointConfig) -> tuple[Ancestor, ...]:
@@ -215,7 +246,7 @@ def load_model(folder: Path) -> nn.Module:
     config = read_config(folder)
     data = _member(folder, MODEL)
     try:
-        network = build_model(config.model, classes=len(config.classes), channels=config.channels, **config.options)
+        network = built_network(config)
         if config.surgery is not None:
             operate(network, config.surgery)
         network.load_state_dict(load(data), strict=True)

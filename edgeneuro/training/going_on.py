@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgeneuro.data import DataSet
+from edgeneuro.data.recordings.session import refuse_other_session
 from edgeneuro.errors import CheckpointError
 from edgeneuro.training.checkpoint import read_config
 from edgeneuro.training.settings import Keep, TrainSettings
@@ -31,6 +32,7 @@ def settings_of(
     frames, by the same focal loss. label_column, group_column: go with `data`. Raises CheckpointError, UsageError.
     """
     config = read_config(checkpoint)
+    seen = config.preprocess
     here = data is not None
     return TrainSettings(
         model=config.model,
@@ -43,7 +45,8 @@ def settings_of(
         epochs=epochs,
         patience=epochs if patience is None else patience,
         batch_size=config.batch_size if batch_size is None else batch_size,
-        image_size=config.preprocess.height if image_size is None else image_size,
+        image_size=seen.height if image_size is None and seen is not None else image_size,
+        depth=None if seen is None else seen.depth,
         learning_rate=learning_rate,
         crop=config.crop if crop is None else crop,
         training_share=config.training_share,
@@ -51,14 +54,18 @@ def settings_of(
         keep=keep,
         augmentation=config.augmentation,
         siamese=replace(config.siamese, pairs=False) if config.siamese else None,
+        masks=config.masks,
         options=config.options,
     )
 
 
 def refuse_other_data(checkpoint: Path, training: DataSet) -> None:
-    """Raise CheckpointError unless `training`, the training part of a run, is as large as that of `checkpoint`."""
+    """Raise CheckpointError unless `training`, the training part of a run, is as large as that of `checkpoint`; DataError where it is
+    of another session of neurons."""
+    config = read_config(checkpoint)
+    refuse_other_session(config.session, training.session, str(checkpoint))
     groups = len({sample.group for sample in training.samples})
-    expected = read_config(checkpoint).trained_on
+    expected = config.trained_on
     if (len(training), groups) != (expected.frames, expected.groups):
         raise CheckpointError(
             f"{checkpoint}: was trained on {expected.frames} frames of {expected.groups} groups, {training.name} has "

@@ -17,6 +17,7 @@ from edgeneuro.files import sha256
 from edgeneuro.models import MODELS, ModelEntry
 from edgeneuro.training.checkpoint import IMAGENET, MODEL, Initial, load_model, read_config, read_split
 
+LAYERS = (nn.Linear, nn.Conv2d, nn.Conv3d)
 COUNTER = "num_batches_tracked"
 """Of a batch normalisation, the one tensor of a state that no result depends on."""
 
@@ -71,7 +72,7 @@ def _heads(network: nn.Module) -> tuple[str, ...]:
     heads: tuple[str, ...] | None = getattr(network, "heads", None)
     if heads is not None:
         return heads
-    return ([name for name, layer in network.named_modules() if isinstance(layer, (nn.Linear, nn.Conv2d))][-1],)
+    return ([name for name, layer in network.named_modules() if isinstance(layer, LAYERS)][-1],)
 
 
 def _absent(network: nn.Module, weights: Mapping[str, Tensor]) -> set[str]:

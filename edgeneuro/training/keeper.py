@@ -26,7 +26,8 @@ class EpochRow:
     """One line of the history. epoch: from 0. Losses are those of the recipe, the training loss of
     a taught run that of its whole lesson; scores 0 to 1 on validation frames, of pairs those of the better branch;
     the training loss is of augmented frames, while the weights still change. seconds: wall time. discriminator_accuracy:
-    share of the validation pairs that are told right, None without pairs."""
+    share of the validation pairs that are told right, None without pairs. dice: of the foreground of all validation tiles together,
+    None without masks; the other scores are then of voxels."""
 
     epoch: int
     learning_rate: float
@@ -36,6 +37,7 @@ class EpochRow:
     balanced_accuracy: float
     seconds: float
     discriminator_accuracy: float | None = None
+    dice: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-Watched = Literal["macro_f1", "validation_loss", "last"]
+Watched = Literal["macro_f1", "dice", "validation_loss", "last"]
 
 
 class Keeper(Checkpoint):
@@ -57,7 +59,7 @@ class Keeper(Checkpoint):
 
     path: of the state file. run: plain values stored with it. epochs: planned. patience: epochs without a better
     value of `watch` before the trainer is told to stop. progress: called after each batch and each epoch. watch: what the
-    best epoch has most of (macro_f1; of equals the one with the smaller validation loss) or least of (validation_loss);
+    best epoch has most of (macro_f1, dice; of equals the one with the smaller validation loss) or least of (validation_loss);
     "last" holds every epoch for better than those before.
     """
 
@@ -133,7 +135,12 @@ class Keeper(Checkpoint):
 
     def rank(self, row: EpochRow) -> tuple[float, float]:
         """Larger is better: what is watched, then the smaller validation loss."""
-        watched = {"macro_f1": row.macro_f1, "validation_loss": -row.validation_loss, "last": float(row.epoch)}
+        watched = {
+            "macro_f1": row.macro_f1,
+            "dice": row.dice or 0.0,
+            "validation_loss": -row.validation_loss,
+            "last": float(row.epoch),
+        }
         return watched[self.watch], -row.validation_loss
 
     def stop_if_done(self, trainer: Trainer) -> None:

@@ -49,11 +49,12 @@ class Learner(lightning.LightningModule):
     """A classifier with weighted cross-entropy, with a lesson also with what that compares with the teacher.
 
     network: (batch, channel, height, width) -> logits (batch, class). weights: (class,). gamma: of the focal loss, 0 for
-    cross-entropy. epochs: length of the learning-rate schedule. lesson, teacher: both or neither; the teacher is neither trained nor kept in the state.
+    cross-entropy. epochs: length of the learning-rate schedule. memory_format: of images and weights. lesson, teacher: both or neither; the teacher is neither trained nor kept in the state.
     lesson_history: term of the lesson -> its mean over the frames of each epoch, before it is weighted.
     """
 
     weights: Tensor
+    memory_format: torch.memory_format = torch.channels_last
 
     def __init__(
         self,
@@ -142,7 +143,7 @@ class Learner(lightning.LightningModule):
 
     def logits(self, images: Tensor) -> Tensor:
         """(batch, class); channels last in memory, which is the faster layout for these convolutions."""
-        logits: Tensor = self.network(images.to(memory_format=torch.channels_last))
+        logits: Tensor = self.network(images.to(memory_format=self.memory_format))
         return logits
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:

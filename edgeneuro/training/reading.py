@@ -45,7 +45,7 @@ def read_run(
     own = view is not None and _size(view) != _size(preprocess)
     unlabelled = teaching.unlabelled if teaching else ()
     taught = [parts["training"], *unlabelled]
-    reading = _Reading(
+    reading = Reading(
         progress,
         total=sum(map(len, (*parts.values(), *unlabelled, *(taught if own else ()))))
         + held_out_reads(unlabelled, dataset, split),
@@ -67,6 +67,8 @@ def read_run(
 def _teacher_view(student: Preprocess, teaching: Teaching) -> Preprocess:
     """The teacher's preprocessing of frames that are kept in 8 bits, as all are here. Raises UsageError."""
     view = teaching.teacher.preprocess
+    if view is None:
+        raise UsageError("teacher: takes responses of neurons, expected a network that takes frames")
     if view.height * student.width != view.width * student.height:
         raise UsageError(
             f"teacher: takes frames of {view.width} x {view.height} px, the student of {student.width} x "
@@ -79,7 +81,7 @@ def _size(preprocess: Preprocess) -> tuple[int, int, int]:
     return preprocess.height, preprocess.width, preprocess.channels
 
 
-class _Reading:
+class Reading:
     """Counts frames read."""
 
     def __init__(self, progress: OnProgress, total: int) -> None:

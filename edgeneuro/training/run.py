@@ -24,6 +24,7 @@ from edgeneuro.training.settings import TrainSettings
 from edgeneuro.training.start import Start
 
 NO_TEACHER: Mapping[str, Any] = MappingProxyType({})
+NO_PSEUDO: Mapping[str, Any] = MappingProxyType({})
 STATE = Path(".resume") / "state.safetensors"
 """In the output folder while training is unfinished."""
 
@@ -33,7 +34,7 @@ class Run:
     """Kept in the state of an unfinished run, so that a resumed run is the same one.
 
     settings: with nothing left to defaults. data: the whole set. made_from: where it started, None for fresh weights.
-    taught: by which teacher, empty without one.
+    taught: by which teacher, empty without one. pseudo: the record of PseudoScenes, empty without.
     """
 
     settings: TrainSettings
@@ -41,6 +42,7 @@ class Run:
     split: Split
     made_from: MadeFrom | None = None
     taught: Mapping[str, Any] = field(default_factory=dict)
+    pseudo: Mapping[str, Any] = field(default_factory=dict)
 
 
 def prepare_folder(out: Path, *, force: bool, resume: bool) -> None:
@@ -60,7 +62,11 @@ def prepare_folder(out: Path, *, force: bool, resume: bool) -> None:
 
 
 def new_run(
-    settings: TrainSettings, dataset: DataSet, start: Start | None = None, taught: Mapping[str, Any] = NO_TEACHER
+    settings: TrainSettings,
+    dataset: DataSet,
+    start: Start | None = None,
+    taught: Mapping[str, Any] = NO_TEACHER,
+    pseudo: Mapping[str, Any] = NO_PSEUDO,
 ) -> Run:
     """A run with a split of its own, or with that of the checkpoint it starts from. Raises DataError."""
     if start is not None:
@@ -70,6 +76,7 @@ def new_run(
             split=start.split,
             made_from=start.made_from,
             taught=taught,
+            pseudo=pseudo,
         )
     split = make_split(
         dataset,
@@ -78,7 +85,7 @@ def new_run(
         seed=settings.seed,
         training_share=settings.training_share,
     )
-    return Run(settings=settled(settings), data=DataIdentity.of(dataset), split=split, taught=taught)
+    return Run(settings=settled(settings), data=DataIdentity.of(dataset), split=split, taught=taught, pseudo=pseudo)
 
 
 def resumed_run(
@@ -87,8 +94,9 @@ def resumed_run(
     state: Path,
     start: Start | None = None,
     taught: Mapping[str, Any] = NO_TEACHER,
+    pseudo: Mapping[str, Any] = NO_PSEUDO,
 ) -> Run:
-    """The run that `state` belongs to. Raises CheckpointError when settings, data, start or teacher are others."""
+    """The run that `state` belongs to. Raises CheckpointError when settings, data, start, teacher or pseudo-labels are others."""
     run = from_json(Run, saved_run(read_state(state)), str(state))
     refuse_other_start(state, run.made_from, start)
     there, wanted = (
@@ -97,16 +105,22 @@ def resumed_run(
     refuse_other_settings(state, to_json(there), to_json(wanted))
     refuse_other_settings(state, to_json(run.data), to_json(DataIdentity.of(dataset)))
     refuse_other_teacher(state, run.taught, taught)
+    refuse_other_pseudo(state, run.pseudo, pseudo)
     return replace(run, settings=settled(settings))
 
 
 def finished_config(
-    settings: TrainSettings, out: Path, start: Start | None = None, taught: Mapping[str, Any] = NO_TEACHER
+    settings: TrainSettings,
+    out: Path,
+    start: Start | None = None,
+    taught: Mapping[str, Any] = NO_TEACHER,
+    pseudo: Mapping[str, Any] = NO_PSEUDO,
 ) -> CheckpointConfig:
     """Of the checkpoint in `out`. Raises CheckpointError when it was trained with other settings or from elsewhere."""
     config = read_config(out)
     refuse_other_start(out, config.made_from, start)
     refuse_other_teacher(out, config.taught, taught)
+    refuse_other_pseudo(out, config.pseudo, pseudo)
     _refuse_other_initial(out, config.initial, settings.initial)
     wanted = {
         "model": settings.model,
@@ -121,15 +135,21 @@ def finished_config(
         "crop": settings.crop,
         "training_share": settings.training_share,
         "keep": settings.keep,
-        "channels": settings.input_channels,
+        "channels": None if config.preprocess is None else settings.input_channels,
         "augmentation": settings.imaging,
         "siamese": to_json(settings.siamese),
         "self_cure": to_json(settings.self_cure),
+        "masks": to_json(settings.masks),
         "label_noise": settings.label_noise,
-        "drawing": to_json(settings.drawing or config.preprocess.drawing),
-        "image_size": settings.side_px,
     }
-    there = {**to_json(config), "image_size": config.preprocess.height, "drawing": to_json(config.preprocess.drawing)}
+    there = to_json(config)
+    if (seen := config.preprocess) is not None:
+        there |= {"image_size": seen.height, "depth": seen.depth, "drawing": to_json(seen.drawing)}
+        wanted |= {
+            "image_size": settings.side_px,
+            "depth": settings.planes,
+            "drawing": to_json(settings.drawing or seen.drawing),
+        }
     refuse_other_settings(out, {name: there[name] for name in wanted}, wanted)
     return config
 
@@ -161,6 +181,19 @@ def refuse_other_teacher(where: Path, there: Mapping[str, Any], wanted: Mapping[
             f"{where}: was taught with {differing.replace('_', ' ')} {there.get(differing)!r}, now got "
             f"{wanted.get(differing)!r}; resume with the same teacher and lesson, or give --force or another --out"
         )
+
+
+def refuse_other_pseudo(where: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise CheckpointError unless both learnt from the same pseudo-labels, or both from none."""
+    if to_json(there) != to_json(wanted):
+        raise CheckpointError(
+            f"{where}: was trained beside {_pseudo(there)}, now got {_pseudo(wanted)}; resume with the same, or give --force "
+            "or another --out"
+        )
+
+
+def _pseudo(record: Mapping[str, Any]) -> str:
+    return f"pseudo-labels of {dict(record)}" if record else "no pseudo-labels"
 
 
 def _refuse_other_initial(where: Path, there: Initial | None, wanted: str | None) -> None:
@@ -197,12 +230,13 @@ def refuse_other_settings(where: Path, there: Mapping[str, Any], wanted: Mapping
 
 
 def settled(settings: TrainSettings) -> TrainSettings:
-    """`settings` with the model's defaults filled in and a folder of frames named from the root."""
-    folder = Path(settings.source).expanduser()
+    """`settings` with the model's defaults filled in and a folder of frames, or the file of a session, named from the root."""
+    place = Path(settings.source).expanduser()
     return replace(
         settings,
-        data=str(folder.resolve()) if folder.is_dir() else settings.source,
+        data=str(place.resolve()) if place.exists() else settings.source,
         image_size=settings.side_px,
+        depth=settings.planes,
         learning_rate=settings.top_learning_rate,
         augmentation=settings.imaging,
     )

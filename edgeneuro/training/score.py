@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from edgeneuro.manifest import Interval
@@ -45,18 +46,29 @@ def score(
     network.eval()
     loader = batches(FrameBatches(frames, preprocess), BATCH)
     predicted = np.concatenate([network(images).argmax(1).numpy() for images, _ in loader])
+    return frame_scores(frames.targets, predicted, frames.groups, classes, metric)
+
+
+def frame_scores(
+    targets: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    groups: tuple[str, ...],
+    classes: tuple[str, ...],
+    metric: str,
+) -> FrameScores:
+    """targets, predicted: (frame,) class numbers. groups: one a frame. metric: the primary one."""
     count = len(classes)
-    recalls = recall_of(frames.targets, predicted, count)
+    recalls = recall_of(targets, predicted, count)
     return FrameScores(
-        frames=len(frames),
-        groups=len(set(frames.groups)),
-        accuracy=accuracy(frames.targets, predicted, count),
-        balanced_accuracy=balanced_accuracy(frames.targets, predicted, count),
-        macro_f1=macro_f1(frames.targets, predicted, count),
+        frames=len(targets),
+        groups=len(set(groups)),
+        accuracy=accuracy(targets, predicted, count),
+        balanced_accuracy=balanced_accuracy(targets, predicted, count),
+        macro_f1=macro_f1(targets, predicted, count),
         primary_metric=metric,
-        interval=bootstrap_interval(metric, frames.targets, predicted, frames.groups, count, np.random.default_rng(0)),
+        interval=bootstrap_interval(metric, targets, predicted, groups, count, np.random.default_rng(0)),
         per_class_recall={
             name: None if math.isnan(recall) else float(recall) for name, recall in zip(classes, recalls, strict=True)
         },
-        confusion_matrix=tuple(map(tuple, confusion_matrix(frames.targets, predicted, count).tolist())),
+        confusion_matrix=tuple(map(tuple, confusion_matrix(targets, predicted, count).tolist())),
     )

@@ -78,20 +78,43 @@ class SelfCureSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaskSettings:
+    """How a model of the recipe "masks" is trained on crops of whole frames.
+
+    foreground_share: of the crops, that hold foreground for sure where their frame has any. manual_share: of every batch, at least,
+    from frames that were labelled by a person, beside pseudo-labelled ones. centreline_weight: of the soft clDice loss beside
+    cross-entropy and Dice. Raises UsageError for values out of range.
+    """
+
+    foreground_share: float = 2 / 3
+    manual_share: float = 0.25
+    centreline_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("foreground_share", "manual_share"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise UsageError(f"masks {name}: got {value}, expected 0 to 1")
+        if not 0.0 <= self.centreline_weight < math.inf:
+            raise UsageError(f"masks centreline_weight: got {self.centreline_weight}, expected 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """Settings that change the weights; threads, devices and the output folder do not belong here.
 
     model: key in edgeneuro.models.MODELS. data: as edgeneuro.data.open_data takes it, the model's own where None.
     fold: the test part. patience: epochs without a better validation macro-F1, of the siamese
-    recipe without a smaller validation loss, before training stops. batch_size: frames a step, or pairs.
-    image_size: side in px, learning_rate: highest of the schedule; both the model's own where None.
+    recipe without a smaller validation loss, of masks without a better Dice, before training stops. batch_size: frames a step, or
+    pairs, or crops. image_size: side in px, depth: planes, of a model for volumes, learning_rate: highest of the schedule; all the
+    model's own where None.
     initial: "imagenet", a checkpoint folder of the same model, or a .safetensors file of ImageNet weights, which the run starts
     from; drawn where None.
     training_share: of the training groups to learn from, as edgeneuro.data.make_split takes it. channels: 1 for frames in
     grey, 3 in colour, the model's own where None. keep: weights of which epoch are written: of the one that was best on the
     validation part, or of the last, whose learning rate is nearly 0, where few validation frames make the best a matter of chance.
     crop: smallest share of a frame's area that an epoch shows of it, 1 for whole frames. augmentation: what else an epoch may
-    change about a frame, the model's own where None. siamese, self_cure: for a model of that recipe, the recipe's own where None.
+    change about a frame, the model's own where None. siamese, self_cure, masks: for a model of that recipe, the recipe's own where None.
     drawing: of neurons, as large as the network's input where None. label_noise: share of the training frames that learn from
     another class's label, drawn by the seed: an experiment.
     options: the model builder's own. Raises UsageError for values out of range.
@@ -108,6 +131,7 @@ class TrainSettings:
     patience: int = 30
     batch_size: int = 32
     image_size: int | None = None
+    depth: int | None = None
     learning_rate: float | None = None
     initial: str | None = None
     crop: float = 1.0
@@ -117,13 +141,22 @@ class TrainSettings:
     augmentation: Imaging | None = None
     siamese: SiameseSettings | None = None
     self_cure: SelfCureSettings | None = None
+    masks: MaskSettings | None = None
     drawing: Drawing | None = None
     label_noise: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         model_entry(self.model)
-        smallest = {"fold": 0, "seed": 0, "epochs": 1, "patience": 1, "batch_size": 2, "image_size": SMALLEST_SIDE_PX}
+        smallest = {
+            "fold": 0,
+            "seed": 0,
+            "epochs": 1,
+            "patience": 1,
+            "batch_size": 2,
+            "image_size": SMALLEST_SIDE_PX,
+            "depth": 1,
+        }
         for name, least in smallest.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -138,10 +171,21 @@ class TrainSettings:
             raise UsageError(f"training share: got {self.training_share}, expected more than 0, at most 1 (all groups)")
         if not 0.0 <= self.label_noise < 1.0:
             raise UsageError(f"label noise: got {self.label_noise}, expected 0 (labels as they are) or more, below 1")
-        for recipe, given in (("siamese", self.siamese), ("self-cure", self.self_cure)):
+        for recipe, given in (("siamese", self.siamese), ("self-cure", self.self_cure), ("masks", self.masks)):
             if given and self.entry.recipe != recipe:
                 known = ", ".join(name for name, row in MODELS.items() if row.recipe == recipe)
                 raise UsageError(f"--{recipe}: {self.model!r} is not trained so, only {known}; leave it out")
+        if self.depth is not None and self.entry.depth is None:
+            raise UsageError(f"depth: got {self.depth}, but {self.model!r} takes images, no volumes; leave it out")
+        if self.entry.masks:
+            _refuse_for_masks(self)
+        if self.entry.responses:
+            _refuse_for_responses(self)
+
+    @classmethod
+    def of(cls, model: str, **given: Any) -> TrainSettings:
+        """With what is usual for `model` where nothing else is given. Raises InputError, UsageError."""
+        return cls(model=model, **{**model_entry(model).training, **given})
 
     @property
     def entry(self) -> ModelEntry:
@@ -157,6 +201,21 @@ class TrainSettings:
     def side_px(self) -> int:
         """Side of the network's square input."""
         return self.entry.image_size if self.image_size is None else self.image_size
+
+    @property
+    def planes(self) -> int | None:
+        """Of the input of a network for volumes, None of one for images."""
+        return self.entry.depth if self.depth is None else self.depth
+
+    @property
+    def optimisation(self) -> dict[str, Any]:
+        """What every Learner is told of them."""
+        return {
+            "optimiser": self.entry.optimiser,
+            "learning_rate": self.top_learning_rate,
+            "weight_decay": self.entry.weight_decay,
+            "epochs": self.epochs,
+        }
 
     @property
     def input_channels(self) -> Literal[1, 3]:
@@ -201,4 +260,38 @@ def with_recipe(settings: TrainSettings, *, alone: bool) -> TrainSettings:
                 "pairs=false"
             )
         return replace(settings, siamese=siamese)
+    if settings.entry.recipe == "masks":
+        return replace(settings, masks=settings.masks or MaskSettings())
     return settings
+
+
+def _refuse_for_masks(settings: TrainSettings) -> None:
+    """Raise UsageError for a setting that means nothing where crops with masks are learnt from."""
+    entry = settings.entry
+    for name, value, only in (
+        ("crop", settings.crop, 1.0),
+        ("channels", settings.input_channels, entry.channels),
+        ("augmentation", settings.imaging, entry.augmentation),
+        ("label noise", settings.label_noise, 0.0),
+    ):
+        if value != only:
+            raise UsageError(
+                f"{name}: got {value}, but {entry.name!r} learns from crops of whole frames in grey, with an augmentation of its own; "
+                "leave it out"
+            )
+
+
+def _refuse_for_responses(settings: TrainSettings) -> None:
+    """Raise UsageError for a setting of frames."""
+    entry = settings.entry
+    for name, value, only in (
+        ("image size", settings.side_px, entry.image_size),
+        ("crop", settings.crop, 1.0),
+        ("channels", settings.input_channels, entry.channels),
+        ("augmentation", settings.imaging, entry.augmentation),
+        ("drawing", settings.drawing, None),
+        ("initial", settings.initial, None),
+        ("label noise", settings.label_noise, 0.0),
+    ):
+        if value != only:
+            raise UsageError(f"{name}: got {value}, but {entry.name!r} learns from responses of neurons; leave it out")

@@ -20,7 +20,7 @@ from edgeneuro.training.checkpoint import Ancestor, MadeFrom
 class Trainee:
     """What is trained, and what is stored of it.
 
-    network: (batch, channel, height, width) -> logits. finish: from the trained network to the model of the table that
+    network: (batch, channel, height, width), or (batch, neuron), -> logits. finish: from the trained network to the model of the table that
     is written, and the content of ranges.json, None without. surgery: of what is written. notes: for metrics.json.
     """
 
@@ -34,7 +34,7 @@ class Trainee:
 class Start:
     """Where a run starts.
 
-    ancestors: as edgeneuro.training.checkpoint.lineage gives them for the checkpoint.
+    preprocess: None of a network that takes responses of neurons. ancestors: as edgeneuro.training.checkpoint.lineage gives them for the checkpoint.
     prepare: called with the training part of the data and a folder that lasts until the run is finished, also over
     interrupts; what it decides by chance or by timing it keeps there, so that a resumed run is the same one.
     """
@@ -42,5 +42,5 @@ class Start:
     made_from: MadeFrom
     ancestors: tuple[Ancestor, ...] = ()
     split: Split
-    preprocess: Preprocess
+    preprocess: Preprocess | None
     prepare: Callable[[DataSet, Path], Trainee]

@@ -25,7 +25,8 @@ class Lecture:
 
 
 class Teacher(Protocol):
-    """identity: SHA-256 of its weights. classes: of its logits, in order. preprocess: how it wants its frames."""
+    """identity: SHA-256 of its weights. classes: of its logits, in order. preprocess: how it wants its frames, None of one
+    that takes responses of neurons."""
 
     @property
     def identity(self) -> str: ...
@@ -34,10 +35,10 @@ class Teacher(Protocol):
     def classes(self) -> tuple[str, ...]: ...
 
     @property
-    def preprocess(self) -> Preprocess: ...
+    def preprocess(self) -> Preprocess | None: ...
 
     def __call__(self, images: Tensor) -> Lecture:
-        """images: (batch, channel, height, width) float32, as `preprocess` makes them, on the CPU."""
+        """images: (batch, channel, height, width) float32, as `preprocess` makes them, or (batch, neuron), on the CPU."""
         ...
 
 

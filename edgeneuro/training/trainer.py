@@ -18,16 +18,17 @@ import lightning
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from edgeneuro.training.frames import TrainingData
 from edgeneuro.training.keeper import Keeper
 from edgeneuro.training.learner import Learner
 from edgeneuro.training.resume import StateFiles
 
 
-def fit(learner: Learner, data: TrainingData, keeper: Keeper, *, devices: int | str) -> lightning.Trainer:
+def fit(
+    learner: Learner, data: lightning.LightningDataModule, keeper: Keeper, *, devices: int | str
+) -> lightning.Trainer:
     """Run Lightning's trainer, from the keeper's state where that exists. Raises KeyboardInterrupt on Ctrl-C
     and on SIGTERM."""
-    learner.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's stub
+    learner.network.to(memory_format=learner.memory_format)  # type: ignore[call-overload]  # absent from torch's stub
     with quiet_lightning():
         trainer = lightning.Trainer(
             accelerator="auto",

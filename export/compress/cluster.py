@@ -6,7 +6,6 @@ folder of the search, the base's checkpoint and the data under the same paths.
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,16 +13,14 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any, Protocol
 
-from edgeneuro.errors import EdgeNeuroError, InputError, OutputError, UsageError
+from edgeneuro.errors import EdgeNeuroError, InputError, OutputError
 from edgeneuro.export.compress.progress import LOCK, PROPOSAL, Reporter, held
 from edgeneuro.export.compress.records import BaseFacts, Candidate, Outcome, SearchSettings
 from edgeneuro.files import write_bytes
+from edgeneuro.runtime.cluster import open_client
 
 RunTrial = Callable[[SearchSettings, BaseFacts, int, Candidate, Path, Callable[[int, float], bool]], Outcome]
 """As edgeneuro.export.compress.trial.run_trial; the last argument is told the score after an epoch and answers whether to stop."""
-
-ANSWER_S = 20.0
-"""A running scheduler has to answer within it."""
 
 
 class WorkerLost(Exception):
@@ -82,17 +79,10 @@ def open_cluster(folder: Path, *, scheduler: str | None = None, workers: int = 1
 
     Raises UsageError (no address), InputError (no answer, no workers, workers of several threads, which share torch's state).
     """
-    import dask
-    import distributed  # noqa: F401  (brings its defaults, which must be there before one of them is set for a while)
-
-    with dask.config.set({"temporary-directory": str(folder), "distributed.comm.timeouts.connect": ANSWER_S}), _quiet():
-        if scheduler is None:
-            with _local(workers) as cluster, _client(cluster) as client:
-                yield DaskWorkers(client)
-            return
-        with _connected(scheduler) as client:
+    with open_client(folder, scheduler=scheduler, workers=workers) as client:
+        if scheduler is not None:
             _check_workers(client, scheduler)
-            yield DaskWorkers(client)
+        yield DaskWorkers(client)
 
 
 class DaskWorkers:
@@ -133,43 +123,6 @@ class DaskRunning:
         return outcome
 
 
-def _local(workers: int) -> Any:
-    """Processes of one thread each that trust nobody but this one: temporary keys, on this machine's own address."""
-    from distributed import LocalCluster
-
-    return LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        security=True,
-        dashboard_address="127.0.0.1:0",  # of the server that it has in any case; its own port may be another cluster's
-        scheduler_kwargs={"dashboard": False},
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-    )
-
-
-def _client(cluster: Any) -> Any:
-    """cluster: of this process, or an address."""
-    from distributed import Client
-
-    return Client(cluster, timeout=ANSWER_S, set_as_default=False)  # type: ignore[no-untyped-call]
-
-
-def _connected(scheduler: str) -> Any:
-    try:
-        return _client(scheduler)
-    except ValueError as error:
-        raise UsageError(
-            f"--scheduler {scheduler}: is no address ({error}); expected e.g. tcp://10.0.0.5:8786"
-        ) from error
-    except (OSError, TimeoutError) as error:
-        raise InputError(
-            f"--scheduler {scheduler}: does not answer; start it with `dask scheduler`, or leave --scheduler out to run here"
-        ) from error
-
-
 def _check_workers(client: Any, scheduler: str) -> None:
     threads = client.nthreads()
     if not threads:
@@ -182,15 +135,3 @@ def _check_workers(client: Any, scheduler: str) -> None:
                 f"--scheduler {scheduler}: worker {address} has {count} threads, expected 1, since trials in one process "
                 f"disturb each other; start it with: dask worker {scheduler} --nthreads 1"
             )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Dask's remarks on workers that come and go."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -11,6 +11,7 @@ from torch import nn
 
 from edgeneuro.export.compress.records import BaseFacts, Candidate, Goal, SearchSettings
 from edgeneuro.export.compress.steps import open_parts, teaching_of
+from edgeneuro.export.only_classifiers import refuse_masks, refuse_responses
 from edgeneuro.export.prune.count import count
 from edgeneuro.export.prune.names import under
 from edgeneuro.models import model_entry
@@ -35,18 +36,23 @@ most of them would ever be seen."""
 
 
 def base_facts(settings: SearchSettings) -> BaseFacts:
-    """No frame is read. Raises CheckpointError, DataError; UsageError for a teacher that has learnt from the test part."""
+    """No frame is read. Raises CheckpointError, DataError; UsageError for a teacher that has learnt from the test part, and for a
+    model that finds where things are."""
     folder = Path(settings.base)
-    teaching_of(settings, open_parts(settings).test)
     config = read_config(folder)
+    refuse_masks(config.model, "compress", "make it smaller with `edgeneuro prune --target-macs`")
+    refuse_responses(
+        config.model, "compress", "make it smaller with `edgeneuro prune --low-rank`, or teach a narrower one"
+    )
+    teaching_of(settings, open_parts(settings).test)
     network = load_model(folder)
-    sizes = input_sizes(config.preprocess.height)
-    costs = [count(network, torch.zeros(2, config.channels, size, size)) for size in sizes]
+    sizes = input_sizes(config.frame_preprocess.height)
+    costs = [count(network, torch.zeros(2, config.frame_preprocess.channels, size, size)) for size in sizes]
     return BaseFacts(
         weights=config.files[MODEL],
         macs=costs[-1].macs,
         params=costs[-1].params,
-        image_size=config.preprocess.height,
+        image_size=config.frame_preprocess.height,
         sizes=sizes,
         sizes_macs=tuple(cost.macs for cost in costs),
         classes=config.classes,

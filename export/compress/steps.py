@@ -77,7 +77,7 @@ def open_parts(settings: SearchSettings) -> Parts:
         group_column=settings.group_column,
     )
     whole = open_data(plain.source, label_column=plain.label_column, group_column=plain.group_column)
-    whole = whole.drawn_as(read_config(base).preprocess.drawing)
+    whole = whole.drawn_as(read_config(base).frame_preprocess.drawing)
     split = read_split(base)
     return Parts(
         whole=whole,
@@ -140,8 +140,7 @@ def cut_checkpoint(
 
 def size_of(checkpoint: Path) -> Count:
     """Parameters, and multiply-accumulates at its own input size."""
-    size = read_config(checkpoint).preprocess
-    return count(load_model(checkpoint), torch.zeros(1, size.channels, size.height, size.width))
+    return count(load_model(checkpoint), torch.zeros(1, *read_config(checkpoint).input_shape))
 
 
 def teaching_of(settings: SearchSettings, test: DataSet) -> Teaching:

@@ -35,6 +35,8 @@ from edgeneuro.records import to_json
 from edgeneuro.training.fit import TrainResult, train
 from edgeneuro.training.frames import read_frames
 from edgeneuro.training.keeper import OnProgress
+from edgeneuro.training.responses.trials import read_trials, recording_of
+from edgeneuro.training.responses.work import score_trials
 from edgeneuro.training.run import part_of
 from edgeneuro.training.score import score
 from edgeneuro.training.teaching import LessonSettings, Teaching, class_order
@@ -75,6 +77,10 @@ def distil(
             raise UsageError(f"--out {out}: is the folder of {name}; give another")
     step("reading the teacher")
     model = load_source(teacher, settings.teacher_options)
+    if model.preprocess is not None and model.preprocess.tiled is not None:
+        raise UsageError(
+            f"--teacher {teacher}: looks at tiles, expected a network for whole frames; train from the masks"
+        )
     learner = open_student(student, settings, model)
     classes, by_position = _classes(model, learner.dataset)
     if settings.soft_weight:
@@ -153,7 +159,9 @@ def _lesson(settings: DistilSettings, student: Student, model: FloatModel) -> Le
 
 
 def _example(student: Student) -> Tensor:
-    """(1, channel, height, width) of zeros, as the student is trained."""
+    """(1, channel, height, width) of zeros, as the student is trained, or (1, neuron)."""
+    if student.settings.entry.responses:
+        return torch.zeros(1, recording_of(student.dataset).neurons)
     side = student.settings.side_px
     return torch.zeros(1, student.settings.input_channels, side, side)
 
@@ -176,12 +184,16 @@ def _scores(teacher: OnnxTeacher, student: Student) -> dict[str, Any]:
     if sorted(teacher.classes) != sorted(dataset.classes):
         return {"validation": None, "test": None}
     answers, view = _Answers(teacher, class_order(teacher.classes, dataset.classes)), teacher.preprocess
+    parts = {part: part_of(dataset, student.split, part) for part in ("validation", "test")}
+    metric = student.settings.entry.primary_metric
+    if view is None:
+        return {
+            name: to_json(score_trials(answers, read_trials(part), dataset.classes, metric))
+            for name, part in parts.items()
+        }
     if view.bit_depth == 16:  # frames are kept in 8 bits here
         view = replace(view, bit_depth=8, max_value=view.max_value / 257)
-    parts = {part: part_of(dataset, student.split, part) for part in ("validation", "test")}
     return {
-        name: to_json(
-            score(answers, read_frames(part, view), view, dataset.classes, student.settings.entry.primary_metric)
-        )
+        name: to_json(score(answers, read_frames(part, view), view, dataset.classes, metric))
         for name, part in parts.items()
     }

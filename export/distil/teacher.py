@@ -28,7 +28,7 @@ class OnnxTeacher:
 
     model: as load_source gave it. layers: names of tensors or nodes of its graph. classes: those of an .onnx file, which
     does not name them; the model's own where None. threads: of ONNX Runtime, its own choice where None. Raises UsageError
-    for a network that takes no frames, and for a layer that is not there, naming those that are.
+    for a layer that is not there, naming those that are.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class OnnxTeacher:
         classes: tuple[str, ...] | None = None,
         threads: int | None = None,
     ) -> None:
-        self.preprocess = preprocess_of(model)
+        self.preprocess = model.preprocess
         self.identity = model.provenance["checkpoint" if "checkpoint" in model.provenance else "onnx"]
         self.classes = model.classes if classes is None else classes
         self.split: Split | None = model.split
@@ -50,7 +50,7 @@ class OnnxTeacher:
         self._backend = open_backend("onnxruntime", shown.SerializeToString(), threads=threads)
 
     def __call__(self, images: Tensor) -> Lecture:
-        """images: (batch, channel, height, width) float32, as `preprocess` makes them, any number, on the CPU.
+        """images: (batch, channel, height, width) float32, as `preprocess` makes them, or (batch, neuron), any number, on the CPU.
 
         They are run at once, those of a file of fixed batch in chunks of its size. Raises BackendError.
         """

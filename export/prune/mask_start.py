@@ -48,7 +48,7 @@ def masked_start(checkpoint: Path, settings: MaskSettings, *, seed: int = 0) -> 
         made_from=made_from,
         ancestors=lineage(config),
         split=read_split(checkpoint),
-        preprocess=config.preprocess,
+        preprocess=config.frame_preprocess,
         prepare=_Preparation(checkpoint, made_from, settings, seed),
     )
 
@@ -68,11 +68,11 @@ class _Preparation:
         config = read_config(self.checkpoint)
         with torch.random.fork_rng(devices=[]):  # so that a resumed run draws what an uninterrupted one drew
             network = load_model(self.checkpoint)
-            example = torch.zeros(2, config.channels, config.preprocess.height, config.preprocess.width)
+            example = torch.zeros(2, *config.input_shape)
             layers, left = choose_layers(network, example, keep=self.settings.keep, fours=bool(self.settings.pattern))
             masks = self._masks(network, layers, example, kept)
         hold(network, masks)
-        adapt_normalisation(network, training, config.preprocess, np.random.default_rng(self.seed))
+        adapt_normalisation(network, training, config.frame_preprocess, np.random.default_rng(self.seed))
         shares, share = shares_of_zeros(network, masks)
         return Trainee(
             network=network,

@@ -13,15 +13,16 @@ from pathlib import Path
 import torch
 
 from edgeneuro.errors import CheckpointError, OutputError, UsageError
+from edgeneuro.export.only_classifiers import refuse_masks, refuse_responses
 from edgeneuro.export.prune.count import count
 from edgeneuro.export.prune.mask_start import masked_start
 from edgeneuro.export.prune.masks import MaskSettings
 from edgeneuro.export.prune.names import refuse_unknown_names
 from edgeneuro.export.prune.rounds import ROUNDS, of_all_rounds, round_folder, share_to_keep
 from edgeneuro.export.prune.settings import CutSettings
-from edgeneuro.export.prune.start import built_network, make_smaller, pruned_start
+from edgeneuro.export.prune.start import make_smaller, pruned_start
 from edgeneuro.models import model_entry
-from edgeneuro.training.checkpoint import CONFIG, load_model, read_config
+from edgeneuro.training.checkpoint import CONFIG, CheckpointConfig, built_network, load_model, read_config
 from edgeneuro.training.fit import TrainResult, train
 from edgeneuro.training.going_on import settings_of
 from edgeneuro.training.keeper import OnProgress
@@ -100,6 +101,7 @@ def prune(
     config = read_config(checkpoint)
     if model is not None and model != config.model:
         raise CheckpointError(f"{checkpoint}: is a checkpoint of {config.model!r}, expected {model!r}")
+    _refuse_what_is_not_cut(config, settings)
     if checkpoint.resolve().is_relative_to(out.resolve()):
         raise UsageError(f"--out {out}: holds the checkpoint to start from; give another folder")
     if isinstance(settings.how, CutSettings):
@@ -123,6 +125,25 @@ def prune(
         )
         source = folder
     return result
+
+
+def _refuse_what_is_not_cut(config: CheckpointConfig, settings: PruneSettings) -> None:
+    """Raise UsageError for what is not cut yet, and where frames with one class each are looked at, for what has none."""
+    if settings.how is not None:
+        refuse_responses(
+            config.model,
+            "--target-macs, --sparsity, --pattern",
+            "give --low-rank, or train a narrower one with --option widths=[512,128]",
+        )
+    if config.preprocess is not None and config.preprocess.depth is not None:
+        raise UsageError(
+            f"{config.model}: takes volumes, expected a network for images; train a narrower one with --option width=8"
+        )
+    remedy = "give --target-macs with --importance group or magnitude"
+    if isinstance(settings.how, MaskSettings):
+        refuse_masks(config.model, "--sparsity, --pattern", remedy)
+    if isinstance(settings.how, CutSettings) and settings.how.importance == "taylor":
+        refuse_masks(config.model, "--importance taylor", remedy)
 
 
 def _train_settings(source: Path, settings: PruneSettings) -> TrainSettings:
@@ -174,7 +195,7 @@ def _refuse_unreachable(checkpoint: Path, settings: PruneSettings) -> None:
     how = None if settings.how is None else _first_cut(checkpoint, settings.how, left=1)
     if how is not None and how.importance == "taylor":
         how = replace(how, importance="magnitude")  # which channels go does not change how many can
-    make_smaller(checkpoint, how, size=read_config(checkpoint).preprocess.height, low_rank=settings.low_rank)
+    make_smaller(checkpoint, how, low_rank=settings.low_rank)
 
 
 def _next_cut(source: Path, settings: CutSettings, left: int) -> CutSettings | None:
@@ -190,8 +211,7 @@ def _next_cut(source: Path, settings: CutSettings, left: int) -> CutSettings | N
 def _macs(source: Path, settings: CutSettings) -> tuple[int, float]:
     """Multiply-accumulates of the checkpoint `source`, and those that settings.target_macs allows."""
     config = read_config(source)
-    size = config.preprocess
-    example = torch.zeros(1, config.channels, size.height, size.width)
+    example = torch.zeros(1, *config.input_shape)
     return count(load_model(source), example).macs, settings.target_macs * count(built_network(config), example).macs
 
 

@@ -18,7 +18,6 @@ from edgeneuro.export.prune.cut import cut
 from edgeneuro.export.prune.low_rank import SMALLEST, factorise
 from edgeneuro.export.prune.settings import CutSettings
 from edgeneuro.files import canonical_json, sha256
-from edgeneuro.models.build import build_model
 from edgeneuro.models.surgery import Surgery, operate, surgery_of
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import from_json, to_json
@@ -26,6 +25,7 @@ from edgeneuro.training.checkpoint import (
     MODEL,
     CheckpointConfig,
     MadeFrom,
+    built_network,
     lineage,
     load_model,
     read_config,
@@ -62,22 +62,22 @@ def pruned_start(
     `Smaller` has it. Raises CheckpointError; UsageError where the cut is impossible.
     """
     config = read_config(checkpoint)
-    size = config.preprocess.height if image_size is None else image_size
+    preprocess = _resized(config, image_size)
     made_from = MadeFrom(
         checkpoint=config.files[MODEL],
         pruned={
             **({} if settings is None else to_json(settings)),
             **({"seed": seed} if settings is not None and settings.importance == "taylor" else {}),
             **({} if low_rank is None else {"low_rank": low_rank}),
-            **({} if size == config.preprocess.height else {"image_size": size}),
+            **({"image_size": image_size} if preprocess != config.preprocess else {}),
         },
     )
     return Start(
         made_from=made_from,
         ancestors=lineage(config),
         split=read_split(checkpoint),
-        preprocess=replace(config.preprocess, height=size, width=size),
-        prepare=_Preparation(checkpoint, made_from, settings, low_rank, size, seed),
+        preprocess=preprocess,
+        prepare=_Preparation(checkpoint, made_from, settings, low_rank, image_size, seed),
     )
 
 
@@ -107,7 +107,7 @@ class _Preparation:
     made_from: MadeFrom
     settings: CutSettings | None
     low_rank: float | None
-    size: int
+    image_size: int | None
     seed: int
 
     def __call__(self, training: DataSet, kept: Path) -> Trainee:
@@ -125,7 +125,7 @@ class _Preparation:
         network, surgery, smaller = make_smaller(
             self.checkpoint,
             self.settings,
-            size=self.size,
+            image_size=self.image_size,
             low_rank=self.low_rank,
             batches=self._frames(config, training) if taylor else (),
         )
@@ -135,7 +135,7 @@ class _Preparation:
     def _frames(self, config: CheckpointConfig, training: DataSet) -> Iterable[tuple[Tensor, Tensor]]:
         """Batches of training frames, chosen and ordered by the seed."""
         order = np.random.default_rng(self.seed).permutation(len(training))[:TAYLOR_FRAMES]
-        preprocess: Preprocess = replace(config.preprocess, height=self.size, width=self.size)
+        preprocess = _resized(config, self.image_size) or config.frame_preprocess
         frames = read_frames(training.subset(tuple(training.samples[row] for row in order)), preprocess)
         return batches(FrameBatches(frames, preprocess), TAYLOR_BATCH)
 
@@ -144,17 +144,18 @@ def make_smaller(
     checkpoint: Path,
     settings: CutSettings | None,
     *,
-    size: int,
+    image_size: int | None = None,
     low_rank: float | None = None,
     batches: Iterable[tuple[Tensor, Tensor]] = (),
 ) -> tuple[nn.Module, Surgery, Smaller]:
     """The network of `checkpoint`, cut, not trained on; how it differs from its builder's; what was taken away.
 
-    settings, size, low_rank: as `pruned_start` takes them. batches: for importance "taylor". Raises CheckpointError, UsageError.
+    settings, image_size, low_rank: as `pruned_start` takes them. batches: for importance "taylor". Raises CheckpointError, UsageError.
     """
     config = read_config(checkpoint)
     network, built = load_model(checkpoint), built_network(config)
-    example = torch.zeros(2, config.channels, size, size)
+    size = _resized(config, image_size)
+    example = torch.zeros(2, *(config.input_shape if size is None else (size.channels, *size.tile)))
     unpruned, before = count(built, example), count(network, example)
     surgery, ranks = config.surgery or Surgery(), {}
     if low_rank is not None:
@@ -216,6 +217,8 @@ def _read(file: Path, config: CheckpointConfig) -> Trainee:
     )
 
 
-def built_network(config: CheckpointConfig) -> nn.Module:
-    """Fresh from the builder, unpruned, in evaluation mode; its weights are drawn from torch's global generator."""
-    return build_model(config.model, classes=len(config.classes), channels=config.channels, **config.options).eval()
+def _resized(config: CheckpointConfig, image_size: int | None) -> Preprocess | None:
+    """With an input of so many px a side, the checkpoint's where None."""
+    if image_size is None:
+        return config.preprocess
+    return replace(config.frame_preprocess, height=image_size, width=image_size)

@@ -28,8 +28,8 @@ def test_list_prints_one_json_document_of_its_schema(capsys: pytest.CaptureFixtu
     assert main(["data", "list", "--json"]) == 0
     sets = check(capsys.readouterr().out, "data-list.schema.json")
     assert isinstance(sets, list)
-    made = ("phantom", "phantom-lesions", "phantom-neurons")
-    assert sets[:3] == [{"name": name, "licence": "Apache-2.0", "found": ""} for name in made]
+    made = ("phantom", "phantom-lesions", "phantom-neurons", "phantom-neurites", "phantom-volumes")
+    assert sets[:5] == [{"name": name, "licence": "Apache-2.0", "found": ""} for name in made]
 
 
 def test_list_says_what_to_set_when_sets_are_missing(
@@ -71,9 +71,8 @@ def test_a_missing_folder_ends_with_1_and_one_line(capsys: pytest.CaptureFixture
 
 def test_make_refuses_what_it_cannot_simulate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "make", "lesions", "--out", str(tmp_path / "x")]) == 2
-    assert (
-        "'lesions': cannot be made, expected phantom or phantom-lesions or phantom-neurons" in capsys.readouterr().err
-    )
+    printed = capsys.readouterr().err
+    assert "'lesions': cannot be made, expected phantom or phantom-lesions or phantom-neurons or" in printed
 
 
 def test_make_writes_what_it_simulates(

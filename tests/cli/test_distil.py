@@ -45,7 +45,7 @@ def foreign(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def preprocess(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the file does not say: how the teacher's frames are normalised."""
-    size = read_config(teacher).preprocess
+    size = read_config(teacher).frame_preprocess
     file = tmp_path_factory.mktemp("said") / "preprocess.toml"
     file.write_text(f"mean = {list(size.mean)}\nstd = {list(size.std)}\n")
     return file

@@ -234,7 +234,7 @@ def test_a_file_is_no_data_set(tmp_path: Path) -> None:
 
 def test_a_set_that_is_no_images_is_refused_by_name(tmp_path: Path) -> None:
     write_table(tmp_path / "v1_gratings_2p", ["file,trial,block"])
-    with pytest.raises(DataError, match="v1_gratings_2p: is not a set of labelled images, expected one of us_lung"):
+    with pytest.raises(DataError, match="v1_gratings_2p: holds sessions, expected one of them by name"):
         open_data(str(tmp_path / "v1_gratings_2p"))
 
 

@@ -111,9 +111,10 @@ def test_the_deployed_skin_network_has_the_size_its_page_states() -> None:
 
 
 def test_the_table_says_which_models_explain_themselves() -> None:
+    rows = {name: row for name, row in MODELS.items() if not (row.masks or row.responses)}
     with torch.device("meta"):
-        found = {name: explains(build_model(name, classes=4, channels=row.channels)) for name, row in MODELS.items()}
-    assert found == {name: row.explains for name, row in MODELS.items()}
+        found = {name: explains(build_model(name, classes=4, channels=row.channels)) for name, row in rows.items()}
+    assert found == {name: row.explains for name, row in rows.items()}
 
 
 def test_a_mean_of_the_maps_plus_the_bias_is_the_logit(toy: Toy) -> None:

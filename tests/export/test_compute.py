@@ -190,3 +190,18 @@ def test_counting_leaves_the_graph_as_it_was() -> None:
     before = model.SerializeToString()
     assert layer_costs(model)[0].output_elements == prod((2, 5, 5))
     assert model.SerializeToString() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "sides", "params", "giga_macs"),
+    [("segmentation-2d", (256, 256), 503_969, 2.43), ("segmentation-3d", (64, 64, 64), 1_422_785, 14.32)],
+)
+def test_the_exported_reference_networks_cost_what_the_table_says(
+    name: str, sides: tuple[int, ...], params: int, giga_macs: float
+) -> None:
+    depth = sides[0] if len(sides) == 3 else None
+    _, compute = export_onnx(
+        build_model(name, classes=2, channels=1), channels=1, height=sides[-2], width=sides[-1], depth=depth
+    )
+    assert compute.params == params
+    assert round(compute.macs / 1e9, 2) == giga_macs

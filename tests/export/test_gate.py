@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 
 from edgeneuro.benchmarks.gate_error_rates import Case, Rates, error_rates
+from edgeneuro.data.sample import DataSet
 from edgeneuro.errors import GateError, UsageError
+from edgeneuro.export.accuracy import line_drop
 from edgeneuro.export.gate import checks, guard_points, judge, parse_margin, require_pass
-from edgeneuro.export.outcomes import Outcomes
+from edgeneuro.export.outcomes import Outcomes, guards_lines
 from edgeneuro.manifest import Gate
 from edgeneuro.records import from_json, to_json
 from tests.export.answers import Listed, baseline, classifier, dataset
@@ -192,6 +195,72 @@ def test_a_segmentation_is_judged_by_dice() -> None:
     assert (gate.metric, gate.verdict) == ("dice", "pass")
     assert set(gate.judgements[0].classes) == {"nerve"}
     assert judge(far, POINT, "dice").verdict == "fail"
+
+
+def neurites(frames: int) -> list[NDArray[np.uint8]]:
+    """(32, 32) each: a thick neurite and a thin one."""
+    mask = np.zeros((32, 32), np.uint8)
+    mask[2:12] = 1
+    mask[20, 4:28] = 1
+    return [mask] * frames
+
+
+def without_the_thin_one(masks: list[NDArray[np.uint8]], rows: slice) -> Listed:
+    """Certain of the masks but for the thin neurite, which those of `rows` miss."""
+    found = [mask.copy() for mask in masks]
+    for mask in found[rows]:
+        mask[20] = 0
+    return Listed([np.stack([1.0 - mask, mask]).astype(np.float32) for mask in found])
+
+
+def cut_into_tiles(masks: list[NDArray[np.uint8]]) -> DataSet:
+    data = dataset(
+        [None] * len(masks), [f"cell {i}" for i in range(len(masks))], classes=("background", "neurite"), masks=masks
+    )
+    return replace(data, tile=(32, 32))
+
+
+def test_thin_neurites_are_guarded_beside_dice() -> None:
+    pytest.importorskip("skimage")
+    masks = neurites(30)
+    base = baseline(cut_into_tiles(masks), without_the_thin_one(masks, slice(0)), "segmentation")
+    kept = judge(base.beside({"int8.onnx": without_the_thin_one(masks, slice(0))}), parse_margin("5"), "dice")
+    lost = judge(base.beside({"int8.onnx": without_the_thin_one(masks, slice(None))}), parse_margin("5"), "dice")
+    assert kept.verdict == "pass"
+    (judgement,) = lost.judgements
+    assert judgement.drop_points.high < judgement.margin_points
+    assert judgement.classes["neurite"].verdict == "pass"
+    assert judgement.centre_lines is not None
+    assert (judgement.centre_lines.verdict, judgement.centre_lines.frames, judgement.verdict) == ("fail", 30, "fail")
+    assert judgement.reason.startswith("recall of centre lines within 2 voxels drops by ")
+    assert judgement.guard_points == 10.0
+    assert from_json(Gate, to_json(lost), "manifest.json") == lost
+    schema = json.loads((Path(__file__).parents[2] / "docs/schemas/gate.schema.json").read_text())
+    Draft202012Validator(schema).validate(to_json(lost))
+
+
+def test_tiles_without_a_neurite_do_not_count_for_its_centre_lines_and_those_of_one_cell_are_averaged() -> None:
+    pytest.importorskip("skimage")
+    masks = [*neurites(2), *[np.zeros((32, 32), np.uint8)] * 2]
+    data = cut_into_tiles(masks)
+    data = replace(data, samples=tuple(replace(sample, group=f"cell {i % 2}") for i, sample in enumerate(data.samples)))
+    base = baseline(data, without_the_thin_one(masks, slice(0)), "segmentation")
+    outcomes = base.beside({"int8.onnx": without_the_thin_one(masks, slice(1))})
+    lost = line_drop(outcomes, "int8.onnx")
+    assert lost is not None
+    assert lost[0] == 2
+    recall = outcomes.tolerant_recall["int8.onnx"]
+    assert np.isnan(recall[2:]).all()
+    assert recall[0] < recall[1] == 1.0
+    by_cell = outcomes.by("group").tolerant_recall["int8.onnx"]
+    assert by_cell.tolist() == recall[:2].tolist()
+
+
+def test_centre_lines_of_whole_frames_and_of_several_classes_are_not_compared() -> None:
+    masks = neurites(4)
+    tiles = cut_into_tiles(masks)
+    assert not guards_lines(replace(tiles, tile=None), tiles.classes)
+    assert not guards_lines(tiles, ("background", "axon", "dendrite"))
 
 
 @pytest.mark.parametrize(

@@ -87,13 +87,13 @@ def test_input_and_output_have_the_agreed_names(exported: Exported) -> None:
 @cache
 def packaged_graph() -> onnx.ModelProto:
     """Exported once; neither test changes it."""
-    size = read_config(packaged("myositis")).preprocess
+    size = read_config(packaged("myositis")).frame_preprocess
     return export_onnx(load_model(packaged("myositis")), channels=1, height=size.height, width=size.width)[0]
 
 
 def lung_frames(folder: Path, count: int) -> Float32:
     """Real frames as the packaged network takes them, spread over classes and videos: (count, 1, 224, 224)."""
-    preprocess, data = read_config(packaged("myositis")).preprocess, open_data(str(folder))
+    preprocess, data = read_config(packaged("myositis")).frame_preprocess, open_data(str(folder))
     chosen = choose_samples(data.samples, count, np.random.default_rng(0))
     return np.stack([preprocess(data.read(sample)) for sample in chosen])
 

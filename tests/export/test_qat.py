@@ -99,7 +99,7 @@ def test_the_result_is_a_float_checkpoint_with_its_ranges(given: Given, quantise
     assert config.made_from is not None
     assert config.made_from.checkpoint == before.files["model.safetensors"]
     assert config.made_from.quantised_for == "onnxruntime"
-    assert (config.preprocess, config.trained_on) == (before.preprocess, before.trained_on)
+    assert (config.frame_preprocess, config.trained_on) == (before.frame_preprocess, before.trained_on)
     assert read_split(quantised) == read_split(given.folder)
     content = read_ranges(quantised)
     assert content is not None
@@ -111,7 +111,7 @@ def test_the_result_is_a_float_checkpoint_with_its_ranges(given: Given, quantise
 def test_what_was_measured_in_training_is_what_the_lowered_checkpoint_gives(given: Given, quantised: Path) -> None:
     data, config = open_data(str(given.data)), read_config(quantised)
     test = read_split(quantised).part(data.samples, "test")
-    frames = np.stack([config.preprocess(data.read(sample)) for sample in test])
+    frames = np.stack([config.frame_preprocess(data.read(sample)) for sample in test])
     content = read_ranges(quantised)
     assert content is not None
     plan = replace(Plan.from_bytes(content), placement=given.plan.placement)

@@ -26,7 +26,7 @@ def test_say_that_they_were_trained_on_simulated_frames(folder: Path) -> None:
 def test_are_of_the_network_in_the_table_at_its_size(folder: Path) -> None:
     config = read_config(folder)
     assert parameters(load_model(folder)) == 503_880
-    assert config.preprocess.height == config.preprocess.width == MODELS["myositis"].image_size
+    assert config.frame_preprocess.height == config.frame_preprocess.width == MODELS["myositis"].image_size
     assert (folder / "model.safetensors").stat().st_size < 2_100_000
 
 
@@ -43,7 +43,7 @@ def test_their_split_divides_the_phantom_by_subject(folder: Path) -> None:
 def test_tell_unseen_simulated_subjects_apart_far_better_than_chance(folder: Path) -> None:
     dataset, config = open_data("phantom"), read_config(folder)
     test = read_split(folder).part(dataset.samples, "test")[::6]  # one frame a subject
-    frames = torch.from_numpy(np.stack([config.preprocess(dataset.read(sample)) for sample in test]))
+    frames = torch.from_numpy(np.stack([config.frame_preprocess(dataset.read(sample)) for sample in test]))
     predicted = load_model(folder)(frames).argmax(1).numpy()
     # four balanced classes: chance is 25 %, and 60 % of 20 frames by chance has a probability below 0.1 %
     assert np.mean(predicted == [sample.target for sample in test]) > 0.6

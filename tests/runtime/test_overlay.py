@@ -284,3 +284,36 @@ def test_engines_are_asked_before_the_first_frame_whether_they_can_be_drawn(tmp_
             check_overlay(engine.manifest, Path("pictures"), Path("masks"))
             with pytest.raises(UsageError, match="is the folder of --out"):
                 check_overlay(engine.manifest, Path("masks"), Path("masks"))
+
+
+# --- volumes
+
+
+def test_of_a_volume_the_projection_is_shown_and_the_outline_of_what_was_found_in_any_plane(said: list[Line]) -> None:
+    volume = np.random.default_rng(0).integers(0, 100, (5, SIDE, SIDE)).astype(np.uint16)
+    volume[3, 10:20] = 4000
+    mask = np.zeros(volume.shape, np.uint8)
+    mask[3, 10:20] = 1
+    made = Segmentation(mask=mask, foreground_fraction=0.03125)
+    left, right = halves(overlay(volume, made, ("background", "neurite")))
+    rows = np.flatnonzero((left[:, 0] > 200).all(1))
+    assert (rows.min(), rows.max()) == (
+        10 * FACTOR,
+        20 * FACTOR - 1,
+    )  # the bright rows of plane 3, whatever plane is shown
+    changed = (left != right).any(axis=(1, 2))
+    assert changed[10 * FACTOR : 20 * FACTOR].all()
+    assert not changed[: 10 * FACTOR - 2].any() and not changed[20 * FACTOR + 2 :].any()
+    assert "Largest of 5 planes" in texts(said)
+    assert "neurite 3.12 % of the volume" in texts(said)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint32, np.float32])
+def test_grey_values_of_any_type_are_spread_from_black_to_white(kind: type, said: list[Line]) -> None:
+    frame = np.linspace(-3000 if kind is not np.uint32 else 70_000, 90_000 if kind is np.uint32 else 2000, SIDE * SIDE)
+    frame = frame.reshape(SIDE, SIDE).astype(kind)
+    left, _ = halves(
+        overlay(frame, Segmentation(mask=np.zeros((SIDE, SIDE), np.uint8), foreground_fraction=0.0), ("a", "b"))
+    )
+    assert (left[0, 0] == 0).all() and (left[-1, -1] == 255).all()
+    assert "(black) to" in texts(said)

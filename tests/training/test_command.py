@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from edgeneuro.errors import UsageError
 from edgeneuro.training.checkpoint import read_config
 from edgeneuro.training.run import STATE
 from edgeneuro.training.settings import SiameseSettings
+from tests.training.masks.lines import write_lines
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "train.schema.json"
 TRAIN = (sys.executable, "-c", "from edgeneuro.cli.main import run; run()", "train", "myositis", "--threads", "1")
@@ -56,6 +58,49 @@ def test_wrong_usage_ends_with_2_and_refused_input_with_1(tmp_path: Path, capfd:
     lines = capfd.readouterr().err.splitlines()
     assert [line[:30] for line in lines[:2]] == ["error: --resume and --force: g", "error: --option 'attention': e"]
     assert "no such folder" in lines[2] and len(lines) == 3
+
+
+def test_rounds_are_printed_as_the_schema_says_and_a_review_says_what_waits(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    few, schema = write_lines(tmp_path / "few", images=3), json.loads(SCHEMA.read_text(encoding="utf-8"))
+    (tmp_path / "pool").mkdir()
+    shutil.copy(write_lines(tmp_path / "more", images=4) / "images" / "3.png", tmp_path / "pool")
+    network = (
+        "--option",
+        "width=2",
+        "--option",
+        "levels=2",
+        "--image-size",
+        "32",
+        "--batch-size",
+        "8",
+        "--epochs",
+        "1",
+    )
+    rounds = (
+        "--pool",
+        str(tmp_path / "pool"),
+        "--rounds",
+        "2",
+        "--round-epochs",
+        "1",
+        "--review",
+        "1",
+        "--threads",
+        "1",
+    )
+    command = ["train", "segmentation-2d", "--data", str(few), "--out", str(tmp_path / "run"), *network, *rounds]
+    assert main([*command, "--quiet", "--json"]) == 0
+    waits = json.loads(capfd.readouterr().out)
+    assert waits == {"review": str(tmp_path / "run" / "rounds" / "1" / "review"), "blocks": 1}
+    assert main([*command, "--quiet", "--json", "--resume"]) == 0
+    summary = json.loads(capfd.readouterr().out)
+    for document in (waits, summary):
+        jsonschema.validate(document, schema)
+    assert len(summary["rounds"]["rounds"]) == 2
+    assert main(["train", "segmentation-2d", "--data", str(few), "--seed-with", "filter"]) == 2
+    assert "--seed-with: is for training in rounds" in capfd.readouterr().err
 
 
 def test_options_are_numbers_where_they_look_like_it() -> None:

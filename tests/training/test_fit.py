@@ -67,15 +67,15 @@ def test_config_records_the_training_part_and_its_grey_levels(whole: Path, tiny_
     config, dataset = read_config(whole), open_data(str(tiny_folder))
     training = read_split(whole).part(dataset.samples, "training")
     assert (config.trained_on.frames, config.trained_on.simulated) == (len(training), False)
-    pixels = np.stack([config.preprocess.resize(dataset.read(sample)) for sample in training]) / 255
-    assert config.preprocess.mean == pytest.approx((pixels.mean(),))
-    assert config.preprocess.std == pytest.approx((pixels.std(),))
+    pixels = np.stack([config.frame_preprocess.resize(dataset.read(sample)) for sample in training]) / 255
+    assert config.frame_preprocess.mean == pytest.approx((pixels.mean(),))
+    assert config.frame_preprocess.std == pytest.approx((pixels.std(),))
 
 
 def test_the_stored_network_reproduces_the_stored_test_accuracy(whole: Path, tiny_folder: Path) -> None:
     config, dataset, network = read_config(whole), open_data(str(tiny_folder)), load_model(whole)
     test = read_split(whole).part(dataset.samples, "test")
-    frames = torch.from_numpy(np.stack([config.preprocess(dataset.read(sample)) for sample in test]))
+    frames = torch.from_numpy(np.stack([config.frame_preprocess(dataset.read(sample)) for sample in test]))
     with torch.no_grad():
         predicted = network(frames).argmax(1).numpy()
     right = np.mean(predicted == [sample.target for sample in test])
@@ -188,7 +188,7 @@ def test_the_last_epoch_is_written_where_it_was_asked_for_whatever_validation_sa
 
 def test_a_model_for_grey_frames_is_trained_in_colour_where_asked(tiny: TrainSettings, tmp_path: Path) -> None:
     result = train(dataclasses.replace(tiny, channels=3, epochs=1), tmp_path / "run", threads=1)
-    assert (result.config.channels, result.config.preprocess.channels) == (3, 3)
+    assert (result.config.channels, result.config.frame_preprocess.channels) == (3, 3)
     with torch.no_grad():
         assert load_model(tmp_path / "run").eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
 

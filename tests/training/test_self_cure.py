@@ -193,7 +193,7 @@ def test_imagenet_weights_come_from_a_file(tiny_folder: Path, tmp_path: Path) ->
         "weight_head",
         "reconstruction",
     }
-    assert result.config.preprocess.mean == (0.485, 0.456, 0.406)
+    assert result.config.frame_preprocess.mean == (0.485, 0.456, 0.406)
     torch.testing.assert_close(
         load_file(tmp_path / "run" / "model.safetensors")["stem.0.0.weight"], weights["conv1.weight"], rtol=0, atol=1e-6
     )

@@ -64,8 +64,8 @@ def test_the_stored_branch_has_the_validation_loss_and_the_scores_of_the_kept_on
 ) -> None:
     config, dataset, metrics = read_config(whole), open_data(str(tiny_folder)), read_metrics(whole)
     validation = dataset.subset(read_split(whole).part(dataset.samples, "validation"))
-    frames = read_frames(validation, config.preprocess)
-    images = torch.from_numpy(np.stack([config.preprocess.normalise(pixels) for pixels in frames.pixels]))
+    frames = read_frames(validation, config.frame_preprocess)
+    images = torch.from_numpy(np.stack([config.frame_preprocess.normalise(pixels) for pixels in frames.pixels]))
     targets = torch.from_numpy(frames.targets)
     share = torch.bincount(targets) / len(targets)
     with torch.no_grad():
@@ -76,7 +76,7 @@ def test_the_stored_branch_has_the_validation_loss_and_the_scores_of_the_kept_on
     assert loss == pytest.approx(min(either), rel=1e-5)
     kept = branches[("first", "second")[branches["kept"] - 1]]
     assert (metrics["validation"], metrics["test"]) == (kept["validation"], kept["test"])
-    again = score(load_model(whole), frames, config.preprocess, dataset.classes, "balanced_accuracy")
+    again = score(load_model(whole), frames, config.frame_preprocess, dataset.classes, "balanced_accuracy")
     assert again.accuracy == metrics["validation"]["accuracy"]
 
 

@@ -21,11 +21,12 @@ from edgeneuro.spec import Array, Float32
 from edgeneuro.volume import BACKGROUND, FOREGROUND, IGNORE, Spacing, Volume
 
 LABELS = (BACKGROUND, FOREGROUND, IGNORE)
+FOLDER = "blocks"
+"""Of the container, in which every block has one of its own."""
 CHUNK = 64
 """Voxels along the sides of a chunk: a chunk is what training reads at once."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_FOLDER = "blocks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Origin:
 @dataclass(frozen=True, kw_only=True)
 class Block:
     """volume: grey values as recorded. label: (z, y, x) uint8, of LABELS. weight: (z, y, x) float32 from 0, of each voxel in the loss.
+    group: the volume that it was cut from, or the animal: what must not be divided; None for a block of its own.
 
     Raises DataError where the three differ in shape, and for other labels or weights.
     """
@@ -49,6 +51,7 @@ class Block:
     label: NDArray[np.uint8]
     weight: Float32
     origin: Origin
+    group: str | None = None
 
     def __post_init__(self) -> None:
         shape = self.volume.voxels.shape
@@ -76,14 +79,15 @@ class _Attributes:
     spacing_um: Spacing
     spacing_known: bool
     origin: Origin
+    group: str | None = None
 
 
 def block_names(container: Path) -> list[str]:
     """Names of the blocks in `container`, sorted. Raises DataError where there is no such container."""
-    folder = container / _FOLDER
+    folder = container / FOLDER
     if not folder.is_dir():
         raise DataError(
-            f"{container}: holds no blocks, expected a Zarr folder with a group {_FOLDER}; write a block first"
+            f"{container}: holds no blocks, expected a Zarr folder with a group {FOLDER}; write a block first"
         )
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name))
 
@@ -101,35 +105,54 @@ def write_block(container: Path, name: str, block: Block, *, force: bool = False
     with atomic_folder(place) as folder:
         group = zarr.open_group(str(folder), mode="w")
         volume = block.volume
-        attributes = _Attributes(spacing_um=volume.spacing_um, spacing_known=volume.spacing_known, origin=block.origin)
+        attributes = _Attributes(
+            spacing_um=volume.spacing_um, spacing_known=volume.spacing_known, origin=block.origin, group=block.group
+        )
         group.attrs.update(to_json(attributes))
         for part, array in (("data", volume.voxels), ("label", block.label), ("weight", block.weight)):
             _write_array(folder / part, array)
-        for above in (container / _FOLDER, container):
+        for above in (container / FOLDER, container):
             zarr.open_group(str(above), mode="a")
 
 
 def read_block(container: Path, name: str) -> Block:
     """Block `name` of `container`. Raises DataError: missing, damaged, or not as `Block` has it."""
-    import zarr
-
     place = _place(container, name)
-    if not place.is_dir():
-        raise DataError(f"{container}: has no block {name!r}; block_names() lists those there are")
+    attributes = _attributes(container, name)
     try:
-        group = zarr.open_group(str(place), mode="r")
-        attributes = from_json(_Attributes, dict(group.attrs), str(place))
         volume = read_volume(place, dataset="data")
         return Block(
             volume=replace(volume, spacing_known=attributes.spacing_known),
             label=read_volume(place, dataset="label").voxels,
             weight=read_volume(place, dataset="weight").voxels,
             origin=attributes.origin,
+            group=attributes.group,
         )
     except DataError as error:
         raise DataError(f"{place}: {error}") from error
     except (InputError, OSError, ValueError, KeyError) as error:
-        raise DataError(f"{place}: is no readable block ({error}); write it again") from error
+        raise _unreadable(place, error) from error
+
+
+def block_group(container: Path, name: str) -> str:
+    """What block `name` must stay together with: its group, or its own name. Raises DataError: missing, damaged."""
+    return _attributes(container, name).group or name
+
+
+def _attributes(container: Path, name: str) -> _Attributes:
+    import zarr
+
+    place = _place(container, name)
+    if not place.is_dir():
+        raise DataError(f"{container}: has no block {name!r}; block_names() lists those there are")
+    try:
+        return from_json(_Attributes, dict(zarr.open_group(str(place), mode="r").attrs), str(place))
+    except (InputError, OSError, ValueError, KeyError) as error:
+        raise _unreadable(place, error) from error
+
+
+def _unreadable(place: Path, error: Exception) -> DataError:
+    return DataError(f"{place}: is no readable block ({error}); write it again")
 
 
 def _place(container: Path, name: str) -> Path:
@@ -137,7 +160,7 @@ def _place(container: Path, name: str) -> Path:
         raise DataError(
             f"block {name!r}: is no name, expected letters, digits, '.', '_' and '-', a letter or digit first"
         )
-    return container / _FOLDER / name
+    return container / FOLDER / name
 
 
 def _write_array(place: Path, array: Array) -> None:

@@ -29,11 +29,12 @@ def read_volume(path: Path, *, channel: int | None = None, dataset: str | None =
     `stack.MAX_BYTES`, several channels or arrays with none chosen. A chunk that is missing in a Zarr folder reads as fill values,
     as the format has it.
     """
-    with _opened(path, dataset) as stack:
+    with open_stack(path, dataset) as stack:
         return to_volume(stack, channel, str(path))
 
 
-def _opened(path: Path, dataset: str | None) -> AbstractContextManager[Stack]:
+def open_stack(path: Path, dataset: str | None) -> AbstractContextManager[Stack]:
+    """What `read_volume` reads, still in its file where that is Zarr, HDF5 or .v3draw: for `stack.read_part`. Raises FrameError."""
     if path.is_dir():
         return open_zarr(path, dataset)
     head = _head(path)

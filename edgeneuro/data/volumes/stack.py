@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from edgeneuro.errors import FrameError, ShapeError
 from edgeneuro.spec import Array
+from edgeneuro.tiles import Region
 from edgeneuro.volume import UNKNOWN_SPACING, Spacing, Volume
 
 MAX_BYTES = 2**32
@@ -69,6 +70,33 @@ def to_volume(stack: Stack, channel: int | None, name: str) -> Volume:
         )
     except ShapeError as error:
         raise FrameError(f"{name}: {error}") from error
+
+
+def size_of(stack: Stack) -> tuple[int, int, int]:
+    """Voxels along z, y and x; a missing z axis has one plane."""
+    sizes = dict(zip(stack.axes, stack.array.shape, strict=True))
+    return int(sizes.get("z", 1)), int(sizes["y"]), int(sizes["x"])
+
+
+def read_part(stack: Stack, region: Region, channel: int | None, name: str) -> Volume:
+    """As `to_volume`, but of a region (z, y, x) alone, so that only what holds it is read. Raises FrameError."""
+    return to_volume(replace(stack, array=_Part(stack.array, stack.axes, region)), channel, name)
+
+
+class _Part:
+    """A region of an array, read when it is sliced."""
+
+    def __init__(self, array: Any, axes: str, region: Region) -> None:
+        parts = dict(zip("zyx", region, strict=True))
+        self._array, self.dtype = array, array.dtype
+        self._parts = [parts.get(axis, slice(0, size)) for axis, size in zip(axes, array.shape, strict=True)]
+        self.shape = tuple(part.stop - part.start for part in self._parts)
+
+    def __getitem__(self, index: tuple[int | slice, ...]) -> Any:
+        """index: a number for an axis, or all of it."""
+        return self._array[
+            tuple(part if at == slice(None) else at for at, part in zip(index, self._parts, strict=True))
+        ]
 
 
 def refuse_large(shape: Iterable[int], dtype: np.dtype[Any], name: str) -> None:

@@ -6,15 +6,16 @@ voxels, or ends the process (seen with numcodecs 0.15 and 0.16). Its header says
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edgeneuro.errors import FrameError
 from edgeneuro.spec import Array
 
-_METADATA = (".zarray", ".zattrs", "zarr.json")
 _HEADER = struct.Struct("<12xI")
 """The length of the whole chunk follows twelve bytes. Source: c-blosc, README_CHUNK_FORMAT."""
 
@@ -27,14 +28,38 @@ class WholeChunks:
         self._array, self._folder = array, folder
         self.shape, self.dtype, self.chunks = array.shape, array.dtype, array.chunks
 
-    def __getitem__(self, index: Any) -> Array:
-        """Raises FrameError, naming a chunk that was cut short."""
+    def __getitem__(self, index: tuple[int | slice, ...]) -> Array:
+        """index: a number or slice for every axis. Raises FrameError, naming a chunk that was cut short."""
         if _ends_in_blosc(self._folder):
-            for file in self._folder.rglob("*"):
-                if file.name not in _METADATA and file.is_file():
+            for chunk in self._touched(index):
+                file = chunk_file(self._folder, chunk)
+                if file.is_file():
                     _check_length(file)
         voxels: Array = self._array[index]
         return voxels
+
+    def _touched(self, index: tuple[int | slice, ...]) -> Iterator[tuple[int, ...]]:
+        """The chunks that hold a part of what `index` names."""
+        by_axis = []
+        for at, size, side in zip(index, self.shape, self.chunks, strict=True):
+            part = range(size)[at] if isinstance(at, slice) else range(at, at + 1)
+            by_axis.append(range(part.start // side, -(-part.stop // side)))
+        return itertools.product(*by_axis)
+
+
+def chunk_file(folder: Path, chunk: tuple[int, ...]) -> Path:
+    """Where the chunk with these numbers along the axes lies; it is missing where all of it is the fill value.
+
+    Source: Zarr 2, "Chunks", dimension_separator; Zarr 3, "chunk_key_encoding".
+    """
+    version_2 = folder / ".zarray"
+    if version_2.is_file():
+        separator: str = json.loads(version_2.read_bytes()).get("dimension_separator", ".")
+        return folder / separator.join(map(str, chunk))
+    encoding = json.loads((folder / "zarr.json").read_bytes())["chunk_key_encoding"]
+    default = encoding["name"] == "default"
+    separator = encoding.get("configuration", {}).get("separator", "/" if default else ".")
+    return folder / separator.join([*(["c"] if default else []), *map(str, chunk)])
 
 
 def _ends_in_blosc(folder: Path) -> bool:

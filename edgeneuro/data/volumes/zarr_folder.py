@@ -20,13 +20,18 @@ SPACING = "spacing_um"
 _MARKERS = (".zarray", ".zgroup", "zarr.json")
 
 
+def is_zarr(path: Path) -> bool:
+    """Whether `path` is the folder of an array or a group."""
+    return any((path / marker).is_file() for marker in _MARKERS)
+
+
 @contextmanager
 def open_zarr(path: Path, dataset: str | None) -> Iterator[Stack]:
     """An array of the folder `path`: the one there is, the finest level of an OME-Zarr image, or the one called `dataset`.
 
     Raises FrameError.
     """
-    if not any((path / marker).is_file() for marker in _MARKERS):
+    if not is_zarr(path):
         raise FrameError(
             f"{path}: is a folder without {' or '.join(_MARKERS)}, expected Zarr; name one file, or the .zarr folder"
         )

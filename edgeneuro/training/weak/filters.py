@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeneuro.metrics.tubes import Mask, skeleton
+from edgeneuro.metrics.skeleton import Mask, skeleton
 from edgeneuro.spec import Array
 from edgeneuro.volume import BACKGROUND, FOREGROUND, IGNORE
 

@@ -1,4 +1,4 @@
-"""Round 0: weak labels of bright tubes, from the curvature of the image and from its local brightness."""
+"""Round 0: weak labels of bright or dark tubes, from the curvature of the image and from its local brightness."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ ALPHA = BETA = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class SeedSettings:
-    """scales: of smoothing, voxels. percentile: of the vesselness, above which is foreground. window: side in voxels of the
-    neighbourhood whose mean and deviation are compared with; deviations: how many above the mean foreground is."""
+    """dark: whether tubes are darker than what is around them. scales: of smoothing, voxels. percentile: of the vesselness, above
+    which is foreground. window: side in voxels of the neighbourhood whose mean and deviation are compared with; deviations: how many
+    above the mean foreground is, below it where tubes are dark."""
 
+    dark: bool = False
     scales: tuple[float, ...] = (1.0, 2.0, 3.0)
     percentile: float = 98.0
     window: int = 15
@@ -68,6 +70,8 @@ def seed_labels(values: Float32, settings: SeedSettings) -> NDArray[np.uint8]:
 
     Not above, because away from tubes it is exactly 0, in noise in most voxels: then nothing lies below the median.
     """
+    if settings.dark:
+        values = 1 - values
     tubes = vesselness(values, settings.scales)
     mean, deviation = _neighbourhood(values, settings.window)
     bright = values > mean + settings.deviations * deviation

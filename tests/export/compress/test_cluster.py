@@ -150,7 +150,7 @@ def test_workers_of_several_threads_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_scheduler_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeneuro.export.compress.cluster.ANSWER_S", 0.5)
+    monkeypatch.setattr("edgeneuro.runtime.cluster.ANSWER_S", 0.5)
     with (
         pytest.raises(InputError, match=r"tcp://127.0.0.1:9: does not answer"),
         open_cluster(tmp_path, scheduler="tcp://127.0.0.1:9"),

@@ -49,7 +49,7 @@ def small(searched: Searched, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def predicted(checkpoint: Path, data: DataSet) -> NDArray[np.int64]:
     """(frame,) class numbers by torch, every frame at the checkpoint's own size."""
-    preprocess, network = read_config(checkpoint).preprocess, load_model(checkpoint)
+    preprocess, network = read_config(checkpoint).frame_preprocess, load_model(checkpoint)
     with torch.no_grad():
         images = np.stack([preprocess(data.read(sample)) for sample in data.samples])
         classes: NDArray[np.int64] = network(torch.from_numpy(images)).argmax(1).numpy()

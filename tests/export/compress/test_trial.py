@@ -130,7 +130,7 @@ def test_its_checkpoints_come_one_from_the_other_and_keep_the_split_of_the_base(
     assert trained.ancestors == lineage(cut) == (*lineage(base), trained.ancestors[-1])
     assert trained.taught["teacher"] == base.files[MODEL]
     assert read_split(trial / CUT) == read_split(trial / TRAINED) == read_split(searched.base)
-    assert trained.preprocess.height == 32
+    assert trained.frame_preprocess.height == 32
     assert not without_test(read_split(searched.base)).part(searched.part("test").samples, "test")
 
 

@@ -116,7 +116,7 @@ def test_teacher_and_student_are_scored_on_the_same_frames_and_counted(
     metrics, config, data = read_metrics(taught), read_config(teacher), open_data(str(noise))
     for part in ("validation", "test"):
         samples = read_split(teacher).part(data.samples, part)
-        frames = torch.from_numpy(np.stack([config.preprocess(data.read(sample)) for sample in samples]))
+        frames = torch.from_numpy(np.stack([config.frame_preprocess(data.read(sample)) for sample in samples]))
         with torch.no_grad():
             predicted = load_model(teacher)(frames).argmax(1).numpy()
         right = float(np.mean(predicted == [sample.target for sample in samples]))
@@ -209,7 +209,7 @@ def test_a_student_goes_on_from_its_checkpoint(teacher: Path, begun: Path, tmp_p
     result = distil(str(teacher), str(begun), tmp_path / "run", settings, threads=1)
     config, before = result.config, read_config(begun)
     assert config.made_from is not None and config.made_from.checkpoint == before.files["model.safetensors"]
-    assert (config.preprocess, config.batch_size, config.patience) == (before.preprocess, 8, 2)
+    assert (config.frame_preprocess, config.batch_size, config.patience) == (before.frame_preprocess, 8, 2)
     assert config.learning_rate == 0.5e-3
     assert read_split(tmp_path / "run") == read_split(begun)
     assert result.metrics["before"]["test"] == read_metrics(begun)["test"]

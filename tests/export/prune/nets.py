@@ -124,6 +124,7 @@ NETS: Mapping[str, tuple[Callable[[], nn.Module], int]] = {
     ),
     "dual vgg": (partial(of, "myositis-dual"), 1),
     "u-net": (partial(other, partial(UNet, CLASSES, 1)), 1),
+    "neurites": (partial(other, partial(build_model, "segmentation-2d", classes=2, channels=1, width=8, levels=3)), 1),
     "siamese": (partial(other, Siamese, 2), 2),
     "flattened": (partial(other, Flattened), 1),
     "feature reconstruction": (partial(other, Reconstructing), 1),

@@ -49,7 +49,7 @@ def test_a_network_has_half_its_operations_left_as_counted_by_another_counter(na
         assert new < old and new % MULTIPLE == 0, layer
 
 
-@pytest.mark.parametrize("name", ["stanet", "u-net", "siamese", "flattened"])
+@pytest.mark.parametrize("name", ["stanet", "u-net", "neurites", "siamese", "flattened"])
 def test_the_record_makes_the_smaller_network_again_without_the_library(name: str) -> None:
     build, channels = NETS[name]
     network = build()

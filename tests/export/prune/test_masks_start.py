@@ -152,7 +152,7 @@ def test_normalisation_is_adapted_to_the_zeros_before_training(given: Given, tmp
     training = data.subset(read_split(given.folder).part(data.samples, "training"))
     network = masked_start(given.folder, MaskSettings(sparsity=0.9)).prepare(training, tmp_path).network.eval()
     config = read_config(given.folder)
-    frames = torch.from_numpy(np.stack([config.preprocess(data.read(sample)) for sample in training.samples]))
+    frames = torch.from_numpy(np.stack([config.frame_preprocess(data.read(sample)) for sample in training.samples]))
     with torch.no_grad():
         outputs = network.get_submodule("second.0")(network.get_submodule("first")(frames))
     expected = outputs.mean((0, 2, 3))

@@ -57,7 +57,7 @@ def test_what_was_taken_away_is_counted_at_the_input_size(trained: Trained, tmp_
 
 def test_the_start_has_split_and_preprocessing_of_the_checkpoint_and_names_what_is_cut(trained: Trained) -> None:
     start, config = pruned_start(trained.folder, HALF), read_config(trained.folder)
-    assert (start.split, start.preprocess) == (read_split(trained.folder), config.preprocess)
+    assert (start.split, start.preprocess) == (read_split(trained.folder), config.frame_preprocess)
     assert start.made_from.checkpoint == config.files[MODEL] == start.ancestors[-1].checkpoint
     assert start.made_from.pruned == {
         "target_macs": 0.5,
@@ -97,6 +97,7 @@ def test_the_generator_is_where_it_was_whether_cut_or_read(trained: Trained, tmp
 
 def test_a_smaller_input_alone_leaves_the_weights(trained: Trained, tmp_path: Path) -> None:
     start = pruned_start(trained.folder, None, image_size=SMALL)
+    assert start.preprocess is not None
     assert (start.preprocess.height, start.preprocess.width) == (SMALL, SMALL)
     assert start.made_from.pruned == {"image_size": SMALL}
     trainee = start.prepare(training_part(trained), tmp_path)
@@ -142,7 +143,7 @@ def test_taylor_looks_at_training_frames_chosen_by_the_seed(
         start.prepare(part, tmp_path / folder)
     images = [torch.cat([batch for batch, _ in batches]) for batches in seen]
     assert torch.equal(images[0], images[1]) and not torch.equal(images[0], images[2])
-    preprocess = read_config(trained.folder).preprocess
+    preprocess = read_config(trained.folder).frame_preprocess
     expected = torch.stack([torch.from_numpy(preprocess(part.read(sample))) for sample in part.samples])
     assert len(images[0]) == len(part)
     assert all((expected == image).flatten(1).all(1).any() for image in images[0])

@@ -71,6 +71,13 @@ def test_seeds_are_found_in_an_image_as_well() -> None:
     assert (np.flatnonzero((labels == FOREGROUND).any(0)) == [15]).all()
 
 
+def test_dark_tubes_are_found_where_asked_as_bright_ones_in_the_negative() -> None:
+    image = tube(1.5, shape=(31, 31))
+    dark = seed_labels(1 - image, SeedSettings(dark=True))
+    assert (np.flatnonzero((dark == FOREGROUND).any(0)) == [15]).all()
+    assert not (seed_labels(image, SeedSettings(dark=True))[:, 15] == FOREGROUND).any()
+
+
 def test_a_vessel_like_voxel_that_is_not_brighter_than_its_neighbourhood_is_no_seed() -> None:
     values = tube(1.5)
     assert (seed_labels(values, SeedSettings()) == FOREGROUND).any()

@@ -1,0 +1,1 @@
+"""The page of `edgeneuro v1 report`."""

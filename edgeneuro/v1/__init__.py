@@ -1,0 +1,1 @@
+"""Analyses of recordings of the visual cortex: receptive fields, dimension, clusters, decoding."""

@@ -1,0 +1,1 @@
+"""Every analysis of one session, kept step by step, and what the study found beside it."""
