@@ -23,6 +23,10 @@ from edgeneuro.training.teaching import Teaching, class_order
 SMOOTHING = 0.1
 """Of the labels: share that all classes have in common. Source: docs/v1.md."""
 
+STEPS, SMALLEST_BATCH = 8, 8
+"""A short session has smaller batches than the settings name, so that an epoch is about as many steps, but none too small for batch
+normalisation."""
+
 
 class Decoding:
     """What edgeneuro.training.recipe.Work asks for, of trials of one session.
@@ -54,7 +58,7 @@ class Decoding:
         self.data = TrialData(
             training=self.trials["training"],
             validation=self.trials["validation"],
-            batch_size=settings.batch_size,
+            batch_size=min(settings.batch_size, max(SMALLEST_BATCH, len(self.trials["training"]) // STEPS)),
             seed=settings.seed,
             taught=teaching is not None,
         )
