@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,9 @@ def test_links_in_the_documents_lead_somewhere() -> None:
     for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_no_extra_is_called_like_a_version() -> None:
+    """pip before 23 compares the names of extras as versions where both look like one, and stops."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert [name for name in extras if re.fullmatch(r"v?\d+([._-]?(a|b|c|rc|post|dev)?\d+)*", name)] == []

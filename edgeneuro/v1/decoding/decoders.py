@@ -94,7 +94,7 @@ def _boosting(fitting: Fitting) -> Any:
         from xgboost import XGBClassifier
     except ImportError as error:
         raise DataError(
-            "decoder boosting: needs xgboost, which is not installed; run: pip install 'edgeneuro[v1]'"
+            "decoder boosting: needs xgboost, which is not installed; run: pip install 'edgeneuro[recordings]'"
         ) from error
     return XGBClassifier(max_depth=DEPTH, random_state=fitting.seed)
 
