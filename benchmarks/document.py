@@ -116,6 +116,7 @@ class AccuracyRecord:
     metric: key in edgeneuro.metrics, or "agreement" without labels. value: 0..1. drop_points: float minus this row, paired.
     agreement: share of frames (of pixels' Dice) answered as the float row answers. output_error: root mean square
     difference of the outputs from the float row's, over their standard deviation. confusion: [truth][predicted] frames.
+    unit: what `frames` counts and a score is of; a tile is judged by itself, not the frame that tiles are put together to.
     """
 
     data: str
@@ -130,6 +131,7 @@ class AccuracyRecord:
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     subgroups: tuple[Subgroup, ...] = ()
+    unit: Literal["frame", "tile"] = "frame"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,11 +326,46 @@ class Protocol:
     frames: str
 
 
+Rank = Literal["worst", "median", "best"]
+"""Of a frame, by its Dice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturedFrame:
+    """One whole frame of which report.html has a picture.
+
+    source, index, group: of the sample. dice: of the whole frame, 0..1, the mean over classes that are in either mask.
+    missed: share of what is labelled that was not found; false: share of what was found that is not labelled; another
+    class is both. None where nothing is labelled, or nothing was found.
+    """
+
+    rank: Rank
+    source: str
+    index: int
+    group: str
+    dice: float
+    missed: float | None
+    false: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictured:
+    """The frames shown of one segmentation. row: whose masks these are. volumes: whether the frames are, shown as their largest values
+    along depth. scored: how many frames they were chosen from, drawn with the run's seed. judged: all whole frames that
+    rows are judged on."""
+
+    row: str
+    volumes: bool
+    scored: int
+    judged: int
+    frames: tuple[PicturedFrame, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """The whole document. command: as typed. machine: processor, cores, memory, system, versions. device: one word for the
     machine, to tell merged reports apart. dual_macs, dual_source: of the dual-branch network. not_measured: what -> why
-    not here."""
+    not here. pictured: what report.html shows of segmentations, without the pixels."""
 
     date: str
     command: str
@@ -346,6 +383,7 @@ class Report:
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...]
     not_measured: Mapping[str, str]
+    pictured: tuple[Pictured, ...] = ()
     schema: int = SCHEMA
 
     def row(self, name: str) -> Row:

@@ -48,14 +48,17 @@ Counts = Mapping[str, Array]
 """Measure -> (frame, COUNTS)."""
 
 
-def built(checkpoint: Path, dataset: DataSet, max_drop: str, *, threads: int) -> tuple[Path, str]:
-    """The bundle, and what the gate said. One that does not hold is built all the same, so that its numbers are seen."""
+def built(
+    checkpoint: Path, dataset: DataSet, max_drop: str, *, threads: int, backends: tuple[str, ...] = ()
+) -> tuple[Path, str]:
+    """The bundle, and what the gate said. One that does not hold is built all the same, so that its numbers are seen.
+    backends: as of BuildSettings."""
     from edgeneuro.export.build import BuildSettings, build_engine
     from edgeneuro.export.gate import parse_margin
 
     path, said = checkpoint.with_name(f"{checkpoint.name}.edge"), checkpoint.with_name(f"{checkpoint.name}.gate.txt")
     if not path.exists():
-        settings: dict[str, Any] = {"precision": "int8", "threads": threads}
+        settings: dict[str, Any] = {"precision": "int8", "threads": threads, "backends": backends}
         try:
             margin = parse_margin(max_drop)
             manifest = build_engine(

@@ -72,7 +72,7 @@ def _times(rows: list[Row], done: Report) -> Table:
 def _accuracy(rows: list[Row]) -> Table:
     judged = [(row, row.accuracy) for row in rows if row.accuracy is not None]
     first = judged[0][1]
-    where = f"{first.data}, {first.frames} frames of {first.groups} groups"
+    where = f"{first.data}, {first.frames} {first.unit}s of {first.groups} groups"
     leaky = " (leaky protocol)" if first.protocol == "leaky" else ""
     table = Table(f"{where}{leaky}", f"{first.metric}, %", "drop, points", "agreement, %", "output error")
     for column in table.columns[1:]:

@@ -70,7 +70,7 @@ def overlay(frame: Frame, result: Result, classes: Sequence[str], neuron: Neuron
     """
     drawn: Array | None
     projected = isinstance(result, Segmentation) and result.mask.ndim == 3
-    plain, window = _shown(frame.max(axis=0), windowed=True) if projected else _shown(frame)
+    plain, window = in_8_bits(frame.max(axis=0), windowed=True) if projected else in_8_bits(frame)
     if isinstance(result, Prediction) and result.class_maps is not None:
         drawn, lines = _explained(plain, result, result.class_maps)
     elif isinstance(result, Segmentation):
@@ -134,7 +134,7 @@ def _told(shown: Array, made: Prediction, neuron: Neuron | None) -> tuple[Array 
 
 def _heated(grey: Array, heat: Float32) -> Array:
     """grey: (height, width, 3). heat: (height, width) in 0..1."""
-    return _mixed(grey, _VIRIDIS[np.rint(255 * heat).astype(np.uint8)], np.float32(STRONGEST) * heat[:, :, None])
+    return mixed(grey, _VIRIDIS[np.rint(255 * heat).astype(np.uint8)], np.float32(STRONGEST) * heat[:, :, None])
 
 
 def _outlined(plain: Array, mask: Array, classes: Sequence[str]) -> tuple[Array, list[Line]]:
@@ -144,7 +144,7 @@ def _outlined(plain: Array, mask: Array, classes: Sequence[str]) -> tuple[Array,
     large = _enlarged(flat)
     colours = PALETTE[(np.arange(len(classes)) - 1) % len(PALETTE)]
     inside = (large > 0).astype(np.float32)[:, :, None]
-    drawn = _mixed(_enlarged(plain), colours[large], np.float32(TINT) * inside)
+    drawn = mixed(_enlarged(plain), colours[large], np.float32(TINT) * inside)
     thickness = max(2, min(drawn.shape[:2]) // 256)
     there = [number for number in np.unique(mask).tolist() if number]
     for number in there:
@@ -159,10 +159,10 @@ def _projection(mask: Array) -> Line:
     return Line(text=f"Largest of {len(mask)} planes at every place, and the outline of what was found in any of them.")
 
 
-def _mixed(under: Array, over: Array, share: Array) -> Array:
+def mixed(under: Array, over: Array, share: Array) -> Array:
     """share: of `over`, 0..1."""
-    mixed: Array = np.rint(under * (1 - share) + over * share).astype(np.uint8)
-    return mixed
+    both: Array = np.rint(under * (1 - share) + over * share).astype(np.uint8)
+    return both
 
 
 def _enlarged(picture: Array, *, smooth: bool = False) -> Array:
@@ -175,8 +175,9 @@ def _enlarged(picture: Array, *, smooth: bool = False) -> Array:
     return larger
 
 
-def _shown(frame: Frame, *, windowed: bool = False) -> tuple[Array, list[Line]]:
-    """(height, width, 3) uint8 RGB, and how other grey values became 8 bits. windowed: 8 bits are spread, too."""
+def in_8_bits(frame: Frame, *, windowed: bool = False) -> tuple[Array, list[Line]]:
+    """frame: (height, width[, 1 or 3]). Returns (height, width, 3) uint8 RGB, and how other grey values became 8 bits. windowed: 8 bits are
+    spread, too."""
     pixels = frame if frame.ndim == 2 else frame[:, :, 0] if frame.shape[2] == 1 else frame[:, :, :3]
     lines = []
     shares = pixels.dtype.kind == "f" and float(pixels.min()) >= 0.0 and float(pixels.max()) <= 1.0

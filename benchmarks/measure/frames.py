@@ -44,8 +44,7 @@ def frames_for(bundle: Bundle, dataset: DataSet | None, seed: int) -> Frames:
     tiled = manifest.preprocess.tiled is not None
     shape, white = (manifest.preprocess.tile, FULL) if tiled else (SYNTHETIC_SHAPE, 255)
     noise = rng.rayleigh(60.0 / 255 * white, (COUNT, *shape)).clip(0, white).astype(np.uint16 if tiled else np.uint8)
-    size = " x ".join(str(side) for side in reversed(shape))
-    described = f"{COUNT} synthetic speckle frames of {size} px, {noise.dtype}, seed {seed}"
+    described = f"{COUNT} synthetic speckle frames of {_size(shape)}, {noise.dtype}, seed {seed}"
     return Frames(items=tuple(noise), feeds=_feeds(manifest, noise), capture=None, described=described)
 
 
@@ -57,13 +56,21 @@ def _of_data(manifest: Manifest, dataset: DataSet) -> Frames:
     samples = [dataset.samples[i] for i in picked]
     read = dataset.item if manifest.preprocess is None else dataset.read
     items = tuple(read(sample) for sample in samples)
-    sides = sorted({f"{item.shape[1]} x {item.shape[0]} px" for item in items if isinstance(item, np.ndarray)})
+    tiles = dataset.tile is not None
+    sides = sorted({_size(item.shape if tiles else item.shape[:2]) for item in items if isinstance(item, np.ndarray)})
     return Frames(
         items=items,
         feeds=_feeds(manifest, items),
         capture=None if dataset.simulated else lambda number: read(samples[number % len(samples)]),
-        described=", ".join((f"{len(items)} frames of {dataset.name}, evenly spaced", *sides)),
+        described=", ".join(
+            (f"{len(items)} {'tiles' if tiles else 'frames'} of {dataset.name}, evenly spaced", *sides)
+        ),
     )
+
+
+def _size(shape: Iterable[int]) -> str:
+    """shape: ([depth,] height, width)."""
+    return " x ".join(map(str, reversed(tuple(shape)))) + " px"
 
 
 def _feeds(manifest: Manifest, items: Iterable[Item]) -> tuple[Feed, ...]:

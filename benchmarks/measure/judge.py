@@ -183,6 +183,7 @@ def _record(
         classes=outcomes.classes,
         confusion=_confusion(outcomes, row),
         subgroups=subgroups,
+        unit="frame" if frames.data.tile is None else "tile",
     )
 
 

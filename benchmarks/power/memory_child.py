@@ -20,13 +20,14 @@ from edgeneuro.runtime import open_engine
 from edgeneuro.spec import Item
 
 SHAPE = (480, 640)
-"""Height, width of the frame in px: the same in every engine, and more than a network takes."""
+"""Height, width of the frame in px: the same in every engine that takes frames whole, and more than a network takes."""
 
 
 def blank_item(manifest: Manifest) -> Item:
-    """A black frame, or zeros for every input, free axes of size 1: values make no difference to memory."""
+    """A black frame, of one tile where tiles cover it, or zeros for every input, free axes of size 1: values make no difference to
+    memory."""
     if manifest.preprocess is not None:
-        return np.zeros(SHAPE, np.uint8)
+        return np.zeros(SHAPE if manifest.preprocess.tiled is None else manifest.preprocess.tile, np.uint8)
     sizes = {spec.name: [max(size, 1) for size in spec.shape] for spec in manifest.inputs}
     return {spec.name: np.zeros(sizes[spec.name], spec.dtype) for spec in manifest.inputs}
 

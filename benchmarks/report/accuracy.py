@@ -13,6 +13,11 @@ from edgeneuro.benchmarks.report.words import UNKNOWN, listed, metric_title, num
 
 ROUNDING = 1e-4
 """Output error below which two libraries compute the same in float."""
+TILES = (
+    "Scores are of tiles: each is cut from its frame without overlap and judged by itself, as float and INT8 are compared. Frames put "
+    "together from overlapping tiles, as the engine answers them, score otherwise: edgeneuro evaluate gives that score."
+)
+"""Of networks that cover frames with tiles."""
 CELL = 46
 """Height of a row of a confusion matrix, px."""
 SCALE = [[0.0, "#F2F7FB"], [0.5, "#6BAED6"], [1.0, "#08306B"]]
@@ -39,11 +44,12 @@ def _engine(engine: EngineRecord, rows: Sequence[Row], mark: str) -> Iterator[Bl
     yield Text(
         lines=(
             (
-                f"{sentence(metric_title(first.metric))} on {first.frames:,} frames of {first.groups:,} groups of {first.data}, "
+                f"{sentence(metric_title(first.metric))} on {first.frames:,} {first.unit}s of {first.groups:,} groups of {first.data}, "
                 f"unseen in training, validation and calibration.{leaky if first.protocol == 'leaky' else ''}"
             ),
+            *([TILES] if first.unit == "tile" else []),
             (
-                "Drop: float minus the row, paired frame by frame, with the interval of the accuracy gate. Agreement: answered as the "
+                f"Drop: float minus the row, paired {first.unit} by {first.unit}, with the interval of the accuracy gate. Agreement: answered as the "
                 "float row answers. Output error: root mean square difference from float over the outputs' standard deviation."
             ),
         )

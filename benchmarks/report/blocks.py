@@ -1,4 +1,4 @@
-"""What a report says, without how it looks: parts of sections of text, tables and charts.
+"""What a report says, without how it looks: parts of sections of text, tables, charts and pictures.
 
 `markdown` and `html` turn the same page into a file each. Nothing here is escaped; they do that.
 """
@@ -45,7 +45,27 @@ class Chart:
     numbers: Table
 
 
-Block = Text | Table | Chart
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """alt: for who cannot see it, what it shows. png: the file."""
+
+    alt: str
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Panels of the same size beside each other. name: unique in the page. says: how to read them. key: colour ("#e69f00") -> what it marks, the
+    colour named in words."""
+
+    name: str
+    title: str
+    says: str
+    panels: tuple[Panel, ...]
+    key: tuple[tuple[str, str], ...]
+
+
+Block = Text | Table | Chart | Picture
 
 
 @dataclass(frozen=True, kw_only=True)

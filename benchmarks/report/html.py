@@ -1,4 +1,4 @@
-"""report.html: one file that holds its style, its charts and Plotly itself, and is forbidden to use the network."""
+"""report.html: one file that holds its style, its charts, its pictures and Plotly itself, and is forbidden to use the network."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def html(page: Page) -> str:
         disclaimer=DISCLAIMER,
         words=WORDS,
         groups=groups,
+        data_url=data_url,
         style=_own("page.css"),
         figures=embedded(figures),
         plotly=plotly,
@@ -64,6 +65,11 @@ def groups(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
         yield {"charts": [], "block": block}
     if together:
         yield {"charts": together}
+
+
+def data_url(png: bytes) -> str:
+    """A picture inside the page."""
+    return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def policy(*scripts: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgeneuro.benchmarks.report.blocks import Block, Chart, Page, Table, Text
+from edgeneuro.benchmarks.report.blocks import Block, Chart, Page, Picture, Table, Text
 from edgeneuro.benchmarks.report.summary import DISCLAIMER
 
 SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>|"} | {"\n": " ", "\r": " "})
@@ -14,7 +14,7 @@ WORDS = {"good": "Quiet.", "warning": "Note."}
 
 
 def markdown(page: Page) -> str:
-    """Charts are given as their numbers."""
+    """Charts are given as their numbers, pictures as their titles."""
     return "\n".join(_lines(page)).rstrip() + "\n"
 
 
@@ -44,6 +44,8 @@ def _block(block: Block, level: str) -> Iterator[str]:
         case Chart(title=title, says=says, numbers=numbers):
             yield from (f"**{escape(title)}** {escape(says)}", "")
             yield from _table(numbers)
+        case Picture(title=title):
+            yield from (f"**{escape(title)}** (shown in report.html)", "")
         case Table():
             yield from (f"{escape(block.caption)}:", "")
             yield from _table(block)

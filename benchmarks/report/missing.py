@@ -5,7 +5,11 @@ from __future__ import annotations
 from edgeneuro.benchmarks.document import Report
 from edgeneuro.benchmarks.report.blocks import Section, Table, Text
 
-ASK = {"soak": "; --soak SECONDS does", "accuracy": "; --data with labelled frames does"}
+ASK = {
+    "soak": "; --soak SECONDS does",
+    "accuracy": "; --data with labelled frames does",
+    "pictures": "; --report with --data that has masks does",
+}
 """What would have measured it."""
 
 

@@ -13,6 +13,7 @@ from edgeneuro.benchmarks.report.latency import latency
 from edgeneuro.benchmarks.report.layers import layers
 from edgeneuro.benchmarks.report.missing import missing
 from edgeneuro.benchmarks.report.pareto import pareto
+from edgeneuro.benchmarks.report.pictures import NONE, Pictures, pictures
 from edgeneuro.benchmarks.report.ratios import ratios
 from edgeneuro.benchmarks.report.resources import resources
 from edgeneuro.benchmarks.report.roofline import roofline
@@ -24,10 +25,12 @@ def _pareto(report: Report, prefix: str) -> Section:
     return pareto((report,), prefix)
 
 
-SECTIONS: tuple[Callable[[Report, str], Section], ...] = (
+BEFORE_PICTURES: tuple[Callable[[Report, str], Section], ...] = (
     summary,
     _pareto,
     accuracy,
+)
+AFTER_PICTURES: tuple[Callable[[Report, str], Section], ...] = (
     subgroups,
     ratios,
     latency,
@@ -38,22 +41,31 @@ SECTIONS: tuple[Callable[[Report, str], Section], ...] = (
     environment,
     provenance,
 )
-"""Of one device, in order."""
+"""Of one device, in order; only segmentations have pictures."""
 
 
-def page(reports: Sequence[Report]) -> Page:
-    """reports: of different devices, or of one at different dates; at least one."""
+def _sections(report: Report, files: Pictures, prefix: str = "") -> tuple[Section, ...]:
+    shown = any(engine.task == "segmentation" for engine in report.engines)
+    return (
+        *(section(report, prefix) for section in BEFORE_PICTURES),
+        *([pictures(report, files, prefix)] if shown else []),
+        *(section(report, prefix) for section in AFTER_PICTURES),
+    )
+
+
+def page(reports: Sequence[Report], files: Pictures = NONE) -> Page:
+    """reports: of different devices, or of one at different dates; at least one. files: pictures of one that was measured just now."""
     if len(reports) == 1:
         (report,) = reports
-        sections = tuple(section(report, "") for section in SECTIONS)
         about = f"{report.device}, {report.date}"
-        return Page(title="edgeneuro benchmark", about=about, parts=(Part(name="all", title="", sections=sections),))
+        part = Part(name="all", title="", sections=_sections(report, files))
+        return Page(title="edgeneuro benchmark", about=about, parts=(part,))
     together = Part(name="together", title="All devices", sections=(devices(reports), pareto(reports, "all-")))
     each = [
         Part(
             name=f"device-{place}",
             title=f"{report.device}, {report.date}",
-            sections=tuple(section(report, f"device-{place}-") for section in SECTIONS),
+            sections=_sections(report, files, f"device-{place}-"),
         )
         for place, report in enumerate(reports, 1)
     ]

@@ -82,6 +82,8 @@ def _report(value: Any, where: str) -> Report:
             sides = {len(record.confusion), *map(len, record.confusion), len(record.classes)}
             if len(sides) > 1:
                 raise InputError(f"{where}: confusion matrix of row {row.name!r} is not classes x classes")
+    for pictured in report.pictured:
+        _expect_one_of(pictured.row, rows, f"{where}: row of the pictures")
     for one in report.comparisons:
         _expect_one_of(one.row, rows, f"{where}: row of a comparison")
         _expect_one_of(one.reference, rows, f"{where}: reference of a comparison")

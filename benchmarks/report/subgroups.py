@@ -44,11 +44,11 @@ def _engine(name: str, rows: Sequence[Row], mark: str) -> Iterator[Block]:
     yield Chart(
         name=mark,
         title=f"{name}: {title} by subgroup",
-        says=f"{len(record.subgroups)} subgroups, {title} in % with 95 % intervals; the dotted line is that of all frames.",
+        says=f"{len(record.subgroups)} subgroups, {title} in % with 95 % intervals; the dotted line is that of all {record.unit}s.",
         figure=_figure(rows, title),
         numbers=Table(
             caption=f"{name}: {title} by subgroup, %",
-            head=("subgroup", "row", "frames", "groups", "metric, %", "drop, points"),
+            head=("subgroup", "row", f"{record.unit}s", "groups", "metric, %", "drop, points"),
             rows=tuple(
                 (
                     f"{one.column}: {one.value}",

@@ -123,7 +123,7 @@ def _accuracy(row: Row) -> Iterator[str]:
         return
     drop = record.drop_points
     leaky = " (leaky protocol)" if record.protocol == "leaky" else ""
-    head = f"{sentence(metric_title(record.metric))} on {record.data}{leaky}, {record.frames:,} frames of {record.groups:,} groups: {percent(value)} %"
+    head = f"{sentence(metric_title(record.metric))} on {record.data}{leaky}, {record.frames:,} {record.unit}s of {record.groups:,} groups: {percent(value)} %"
     if drop is None:
         yield f"{head}."
     elif drop.low > 0:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeneuro.benchmarks.document import SCHEMA, Report
+from edgeneuro.benchmarks.report.blocks import Page
 from edgeneuro.benchmarks.report.html import check_html, html
 from edgeneuro.benchmarks.report.markdown import markdown
 from edgeneuro.benchmarks.report.page import page
+from edgeneuro.benchmarks.report.pictures import NONE, Pictures
 from edgeneuro.files import canonical_json, refuse_existing, write_bytes
 from edgeneuro.records import to_json
 
@@ -24,15 +26,20 @@ def check_report(folder: Path, force: bool = False) -> None:
         refuse_existing(folder / name, force=force)
 
 
-def write_report(report: Report, folder: Path, *, force: bool = False) -> tuple[Path, ...]:
-    """The three files, below `folder`. Raises as check_report does, and OutputError where they cannot be written."""
-    return write_reports((report,), folder, force=force)
+def write_report(report: Report, folder: Path, *, pictures: Pictures = NONE, force: bool = False) -> tuple[Path, ...]:
+    """The three files, below `folder`. pictures: of the frames that the report names. Raises as check_report does, and OutputError
+    where they cannot be written."""
+    check_report(folder, force)
+    return _write((report,), page((report,), pictures), folder)
 
 
 def write_reports(reports: Sequence[Report], folder: Path, *, force: bool = False) -> tuple[Path, ...]:
     """Of several devices together; a single report is written as itself. Raises as write_report."""
     check_report(folder, force)
-    made = page(reports)
+    return _write(reports, page(reports), folder)
+
+
+def _write(reports: Sequence[Report], made: Page, folder: Path) -> tuple[Path, ...]:
     contents = (canonical_json(document(reports)), markdown(made).encode(), html(made).encode())
     paths = tuple(folder / name for name in NAMES)
     for path, content in zip(paths, contents, strict=True):

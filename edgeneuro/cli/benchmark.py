@@ -112,32 +112,41 @@ def command(
         from edgeneuro.benchmarks.report.read import read_report
 
         baseline = read_report(against)
+    settings = Settings(
+        queries=queries,
+        budget_s=budget,
+        scenarios=tuple(name.value for name in scenario or (ScenarioName.single_stream,)),
+        backends=None if not backend else tuple(backend),
+        threads=threads,
+        seed=seed,
+        subgroups=None if not subgroup else tuple(subgroup),
+        rivals=rivals,
+        checkpoint=checkpoint,
+        calibration=None if calibration is None else open_data(calibration),
+        soak_s=soak,
+        allow_unsigned=allow_unsigned,
+    )
+    dataset = None if data is None else open_data(data)
+
+    def progress(text: str) -> None:
+        if not quiet:
+            err().print(text, soft_wrap=True)
+
     done = benchmark(
         engines,
-        None if data is None else open_data(data),
-        settings=Settings(
-            queries=queries,
-            budget_s=budget,
-            scenarios=tuple(name.value for name in scenario or (ScenarioName.single_stream,)),
-            backends=None if not backend else tuple(backend),
-            threads=threads,
-            seed=seed,
-            subgroups=None if not subgroup else tuple(subgroup),
-            rivals=rivals,
-            checkpoint=checkpoint,
-            calibration=None if calibration is None else open_data(calibration),
-            soak_s=soak,
-            allow_unsigned=allow_unsigned,
-        ),
+        dataset,
+        settings=settings,
         command=shlex.join(["edgeneuro", *context.find_root().obj]),
         device=device,
         track=tracked("measuring", quiet=quiet),
-        progress=(lambda text: None) if quiet else (lambda text: err().print(text, soft_wrap=True)),
+        progress=progress,
     )
     if report is not None:
+        from edgeneuro.benchmarks.measure.pictures import take_pictures
         from edgeneuro.benchmarks.report.write import write_report
 
-        for path in write_report(done, report, force=force):
+        done, pictures = take_pictures(done, engines, dataset, settings=settings, progress=progress)
+        for path in write_report(done, report, pictures=pictures, force=force):
             err().print(f"wrote {path}", soft_wrap=True)
     if as_json:
         print_json(to_json(done))

@@ -15,6 +15,7 @@ SIMULATED: Mapping[str, str] = {
     "phantom-neurites": "edgeneuro.data.phantom_neurites:neurites_dataset",
     "phantom-volumes": "edgeneuro.data.phantom_neurites:volumes_dataset",
     "v1-simulated": "edgeneuro.data.recordings.as_data:simulated_dataset",
+    "v1-simulated-large": "edgeneuro.data.recordings.as_data:large_simulated_dataset",
 }
 """Name -> "module:function", called with the seed."""
 

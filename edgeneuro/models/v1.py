@@ -54,7 +54,19 @@ class Grid(nn.Module):
     def forward(self, responses: Tensor) -> Tensor:
         """A gather and a sum, which every backend has; a scatter is not among TensorRT's layers for all types."""
         with_none = torch.cat([responses, torch.zeros_like(responses[:, :1])], 1)
-        return with_none[:, self.table].sum(-1).reshape(-1, PLANES, SIDE, SIDE)
+        gathered = with_none.index_select(1, self.table.flatten())
+        return gathered.reshape(-1, PLANES, SIDE, SIDE, self.table.shape[1]).sum(-1)
+
+
+class Components(nn.Linear):
+    """The part of each response along principal components of the training trials: (batch, neuron) -> (batch, component).
+
+    Set by training before the first epoch and not trained: it has most of the weights, and few trials to learn them from.
+    """
+
+    def __init__(self, neurons: int, components: int) -> None:
+        super().__init__(neurons, components, bias=False)
+        self.weight.requires_grad_(False)
 
 
 class Decoder(nn.Module):
@@ -71,11 +83,16 @@ class Decoder(nn.Module):
         return logits
 
 
-def build_mlp(*, classes: int, neurons: int, widths: Sequence[int] = WIDTHS) -> Decoder:
-    """The row `v1-mlp`: fully connected, with batch normalisation, ReLU and dropout behind every hidden layer. Raises InputError."""
-    _check(classes, neurons, *widths)
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise((neurons, *widths)):
+def build_mlp(*, classes: int, neurons: int, widths: Sequence[int] = WIDTHS, components: int | None = None) -> Decoder:
+    """The row `v1-mlp`: fully connected, with batch normalisation, ReLU and dropout behind every hidden layer.
+
+    components: principal components of the training trials that it is given in place of the neurons, None for these themselves.
+    Raises InputError.
+    """
+    first = neurons if components is None else components
+    _check(classes, neurons, first, *widths)
+    layers: list[nn.Module] = [] if components is None else [Components(neurons, components)]
+    for inputs, outputs in pairwise((first, *widths)):
         layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(DROPOUT)]
     return Decoder(neurons, nn.Sequential(*layers, nn.Linear(widths[-1], classes)))
 

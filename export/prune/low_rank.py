@@ -22,7 +22,7 @@ def factorise(network: nn.Module, *, energy: float, smallest: int = SMALLEST) ->
 
     energy: share of the squared singular values of W to keep, above 0 and at most 1; W2 W1 is the nearest matrix to W of the
     least such rank (Eckart and Young 1936). smallest: layers with fewer weights stay whole, and so do those that would
-    not get fewer. Returns layer -> rank, as edgeneuro.models.surgery.Surgery has it.
+    not get fewer, and those that are not trained. Returns layer -> rank, as edgeneuro.models.surgery.Surgery has it.
 
     Raises UsageError for an energy out of range.
     """
@@ -31,7 +31,7 @@ def factorise(network: nn.Module, *, energy: float, smallest: int = SMALLEST) ->
     layers = {name: layer for name, layer in network.named_modules() if name and isinstance(layer, nn.Linear)}
     ranks = {}
     for name, layer in layers.items():
-        if layer.weight.numel() < smallest:
+        if layer.weight.numel() < smallest or not layer.weight.requires_grad:
             continue
         first, second = _factors(layer.weight, energy)
         if first.numel() + second.numel() >= layer.weight.numel():

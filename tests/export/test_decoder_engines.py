@@ -15,6 +15,8 @@ import torch
 from edgeneuro.benchmarks.accuracy import evaluate
 from edgeneuro.benchmarks.predictors import open_predictor
 from edgeneuro.data import open_data
+from edgeneuro.data.recordings.as_data import as_data
+from edgeneuro.data.recordings.simulated import simulate_session
 from edgeneuro.errors import DataError, UsageError
 from edgeneuro.export.build import BuildSettings, build_engine
 from edgeneuro.export.cached_plan import cached_plans
@@ -30,8 +32,10 @@ from edgeneuro.export.qat import QatSettings, train_qat
 from edgeneuro.export.source import load_source
 from edgeneuro.export.targets import bundle_forms
 from edgeneuro.manifest import Manifest
+from edgeneuro.models.v1 import build_mlp
 from edgeneuro.runtime import open_engine
 from edgeneuro.runtime.decode import decode_trials
+from edgeneuro.training import fit
 from edgeneuro.training.checkpoint import load_model, read_config, read_metrics
 from edgeneuro.training.fit import train
 from edgeneuro.training.settings import TrainSettings
@@ -124,6 +128,42 @@ def test_low_rank_goes_on_from_a_decoder_and_cutting_channels_is_refused(
     assert load_model(tmp_path / "thin")(torch.zeros(1, 18)).shape == (1, 4)
     with pytest.raises(UsageError, match="--target-macs, --sparsity, --pattern: got v1-mlp"):
         prune(checkpoint, tmp_path / "cut", PruneSettings(how=CutSettings(target_macs=0.5)))
+
+
+def test_low_rank_leaves_principal_components_whole() -> None:
+    network = build_mlp(classes=2, neurons=30, widths=(20,), components=10)
+    assert factorise(network, energy=0.3, smallest=1).keys() == {"body.1", "body.5"}
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "macs"), [("v1-cnn2d", 360_112, 47_139_936), ("v1-cnn3d", 334_112, 227_466_384)]
+)
+def test_networks_on_the_grid_become_engines_of_their_published_size(
+    name: str, params: int, macs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = simulate_session(0, neurons=12, images=12, classes=2, shape=(8, 16), spontaneous=12).recording
+    data = as_data(recording)
+    monkeypatch.setattr(fit, "open_data", lambda *_, **__: data)
+    checkpoint = train(TrainSettings.of(name, epochs=1), tmp_path / "run", threads=1).folder
+    model = load_source(str(checkpoint))
+    others = 16 - 2  # published sizes are of 16 classes, each with 128 weights and a bias
+    assert (model.compute.params, model.compute.macs) == (params - 129 * others, macs - 128 * others)
+    assert {"Gather", "ReduceSum", "AveragePool"} <= {node.op_type for node in model.graph.graph.node}
+    feeds = [model.feed(model.read(data, sample)) for sample in data.samples[:4]]
+    (plan,) = cached_plans(model, feeds, [DEFAULT_METHOD])[0].values()
+    layers = tuple(node.name for node in model.graph.graph.node if node.op_type == "Conv")
+    for form in bundle_forms("int8", ("onnxruntime",)):
+        plan = with_placement(plan, form.target, layers)
+    out = tmp_path / "grid.edge"
+    manifest = build_engine(
+        str(checkpoint), out, settings=BuildSettings(backends=("onnxruntime",), plan=plan), data=data
+    )
+    here = next(graph for graph in manifest.graphs if graph.precision == "int8" and graph.checked == "run")
+    assert here.int8_convolutions == 3, manifest.notes
+    with open_engine(out, precision="int8") as rounded, open_engine(out, precision="fp32", backend="openvino") as whole:
+        answers = [list(decode_trials(engine, recording)) for engine in (rounded, whole)]
+    found, expected = [[list(done.probabilities.values()) for done in given] for given in answers]
+    np.testing.assert_allclose(found, expected, atol=0.1)
 
 
 def test_a_decoder_teaches_a_smaller_one(checkpoint: Path, tmp_path: Path) -> None:

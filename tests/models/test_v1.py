@@ -36,6 +36,13 @@ def test_the_fully_connected_network_has_the_published_size() -> None:
     assert macs(whole, 10_000) == 235_276_288
 
 
+def test_principal_components_in_front_make_it_small_and_are_not_trained() -> None:
+    with torch.device("meta"):
+        network = build_mlp(classes=16, neurons=10_000, widths=(512, 128), components=256)
+    assert parameters(network) == 2_760_592 and macs(network, 10_000) == 2_758_656
+    assert [name for name, weight in network.named_parameters() if not weight.requires_grad] == ["body.0.weight"]
+
+
 @pytest.mark.parametrize(("build", "params", "mmacs"), [(build_cnn2d, 360_112, 47.14), (build_cnn3d, 334_112, 227.47)])
 def test_the_convolutional_networks_have_the_size_of_their_page(build: object, params: int, mmacs: float) -> None:
     network = build(classes=16, neurons=500, most=2)  # type: ignore[operator]

@@ -41,9 +41,7 @@ def written(
     """A checkpoint with drawn weights that says it was trained on the training part of `fold`."""
     config = checkpoint_config(classes=classes, trained_on=DataIdentity.of(data), data="made up", **changes)
     torch.manual_seed(7)
-    network = build_model(
-        config.model, classes=len(classes), channels=config.frame_preprocess.channels, **config.options
-    )
+    network = build_model(config.model, classes=len(classes), channels=config.channels or 1, **config.options)
     write_checkpoint(folder, network=network, config=config, metrics={}, split=split_of(data, fold))
     return folder
 

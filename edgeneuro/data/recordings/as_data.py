@@ -8,9 +8,8 @@ from typing import NoReturn
 import numpy as np
 
 from edgeneuro.data.make_split import FOLDS
-from edgeneuro.data.recordings.opening import open_recording
+from edgeneuro.data.recordings.opening import SIMULATED, open_recording
 from edgeneuro.data.recordings.recording import UNKNOWN, Recording
-from edgeneuro.data.recordings.simulated import simulate_session
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.errors import DataError
 from edgeneuro.spec import Item, TensorSpec
@@ -26,7 +25,12 @@ def open_session(spec: str) -> DataSet:
 
 def simulated_dataset(seed: int) -> DataSet:
     """The session of simulate_session, known as v1-simulated:SEED."""
-    return as_data(simulate_session(seed).recording)
+    return as_data(SIMULATED["v1-simulated"](seed).recording)
+
+
+def large_simulated_dataset(seed: int) -> DataSet:
+    """One of the size of the published sessions, known as v1-simulated-large:SEED."""
+    return as_data(SIMULATED["v1-simulated-large"](seed).recording)
 
 
 def as_data(recording: Recording) -> DataSet:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from edgeneuro.data.folder import DATA_VARIABLE, find_folder
 from edgeneuro.data.recordings.gratings import read_gratings
 from edgeneuro.data.recordings.natimg import read_natimg
 from edgeneuro.data.recordings.recording import Recording
-from edgeneuro.data.recordings.simulated import simulate_session
+from edgeneuro.data.recordings.simulated import SimulatedRecording, simulate_session
 from edgeneuro.errors import DataError
 
-SIMULATED = "v1-simulated"
+SIMULATED: Mapping[str, Callable[[int], SimulatedRecording]] = {
+    "v1-simulated": simulate_session,
+    "v1-simulated-large": partial(simulate_session, neurons=10_000, images=2800, classes=16),
+}
+"""Name -> called with the seed; the large one is of the size of the published sessions."""
 SUFFIXES = (".npz", ".mat")
 GRATINGS = "v1_gratings_2p"
 IMAGES, CLASSES = "images_natimg2800_all.mat", "stimuli_class_assignment_confident.mat"
@@ -21,15 +27,15 @@ IMAGES, CLASSES = "images_natimg2800_all.mat", "stimuli_class_assignment_confide
 
 def open_recording(spec: str) -> Recording:
     """spec: a session's .npz of gratings or .mat of natural images; the name of a session of v1_gratings_2p, e.g. mrcuts28_fov4, looked
-    for in $EDGENEURO_DATA; or "v1-simulated", "v1-simulated:SEED".
+    for in $EDGENEURO_DATA; or a key of SIMULATED, or KEY:SEED.
 
     The images and the classes of a .mat are taken from the files of their usual names beside it. Raises DataError, FrameError.
     """
     name, _, seed = spec.partition(":")
-    if name == SIMULATED:
+    if name in SIMULATED:
         if not (seed or "0").isdecimal():
-            raise DataError(f"{spec}: has seed {seed!r}, expected a whole number from 0, as in {SIMULATED}:7")
-        return simulate_session(int(seed or "0")).recording
+            raise DataError(f"{spec}: has seed {seed!r}, expected a whole number from 0, as in {name}:7")
+        return SIMULATED[name](int(seed or "0")).recording
     path = _path(spec)
     if path.suffix.lower() == ".mat":
         images, classes = path.parent / IMAGES, path.parent / CLASSES
@@ -64,6 +70,6 @@ def _path(spec: str) -> Path:
     named = find_folder(GRATINGS) / "sessions" / f"{spec}.npz"
     if not named.is_file():
         raise DataError(
-            f"{spec!r}: no such session, expected a file, {SIMULATED}[:SEED] or one of {', '.join(session_names())}"
+            f"{spec!r}: no such session, expected a file, {'[:SEED], '.join(SIMULATED)}[:SEED] or one of {', '.join(session_names())}"
         )
     return named

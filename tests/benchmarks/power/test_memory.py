@@ -12,7 +12,9 @@ from edgeneuro.benchmarks.power.memory import measure_memory
 from edgeneuro.benchmarks.power.memory_child import blank_item
 from edgeneuro.benchmarks.power.resident import Resident, resident, status_bytes
 from edgeneuro.errors import BackendError, SensorError
+from edgeneuro.runtime import Segmentation, open_engine
 from tests.runtime.bundles import tiny_manifest, write_bundle
+from tests.runtime.tiled_bundles import TILE_2D, TILE_3D, write_tiled_bundle
 
 STATUS = "Name:\tpython\nVmPeak:\t  900000 kB\nVmHWM:\t  103424 kB\nVmRSS:\t   98304 kB\nThreads:\t1\n"
 MIB = 2**20
@@ -76,3 +78,11 @@ def test_networks_without_images_are_fed_zeros_of_every_input() -> None:
     arrays = blank_item(replace(manifest, preprocess=None))
     assert isinstance(arrays, dict)
     assert {name: array.shape for name, array in arrays.items()} == {"image": (1, 1, 32, 32)}
+
+
+@pytest.mark.parametrize("tile", [TILE_2D, TILE_3D])
+def test_an_engine_for_tiles_is_fed_one_of_them(tile: tuple[int, ...], tmp_path: Path) -> None:
+    with open_engine(write_tiled_bundle(tmp_path / "tiles.edge", tile)) as engine:
+        item = blank_item(engine.manifest)
+        assert isinstance(item, np.ndarray) and item.shape == tile
+        assert isinstance(engine(item), Segmentation)

@@ -67,4 +67,4 @@ def requests(driver: Any) -> list[str]:
     """Addresses asked for since the page was loaded, pictures made of data: and the browser's own start page apart."""
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     found = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    return [url for url in found if not url.startswith(("data:", "chrome:"))]
+    return [url for url in found if not url.startswith(("data:", "chrome:", "chrome-untrusted:"))]

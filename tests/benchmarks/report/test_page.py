@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgeneuro.benchmarks.document import Comparison, Energy, Report, Row
-from edgeneuro.benchmarks.report.blocks import Chart, Page, Table, Text
+from edgeneuro.benchmarks.report.blocks import Block, Chart, Page, Picture, Table, Text
 from edgeneuro.benchmarks.report.html import embedded, html
 from edgeneuro.benchmarks.report.markdown import markdown
 from edgeneuro.benchmarks.report.page import page
@@ -34,7 +34,7 @@ def section(made: Page, name: str) -> str:
     return "\n".join(found)
 
 
-def words_of(block: Text | Table | Chart) -> list[str]:
+def words_of(block: Block) -> list[str]:
     match block:
         case Text(lines=lines):
             return list(lines)
@@ -42,6 +42,8 @@ def words_of(block: Text | Table | Chart) -> list[str]:
             return [caption, " | ".join(head), *(" | ".join(row) for row in rows)]
         case Chart(title=title, says=says, numbers=numbers):
             return [title, says, *words_of(numbers)]
+        case Picture(title=title, says=says):
+            return [title, says]
 
 
 def with_rows(report: Report, **changes: Any) -> Report:

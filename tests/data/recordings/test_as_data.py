@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeneuro.data import open_data
+from edgeneuro.data import open_data, simulated
 from edgeneuro.data.make_split import make_split
+from edgeneuro.data.recordings import opening
 from edgeneuro.data.recordings.as_data import as_data
 from edgeneuro.data.recordings.session import refuse_other_session
 from edgeneuro.data.recordings.simulated import simulate_session
@@ -37,6 +38,10 @@ def test_a_session_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.Monk
     assert open_data("mouse_fov1").name == "mouse_fov1"
     with pytest.raises(DataError, match="labels and groups are always those of the session"):
         open_data("mouse_fov1", label_column="speed")
+
+
+def test_every_simulated_session_is_a_data_set_too() -> None:
+    assert set(opening.SIMULATED) == {name for name in simulated.SIMULATED if name.startswith("v1-")}
 
 
 def test_blocks_are_dealt_out_to_folds_and_images_are_not(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from edgeneuro.data import open_data
 from edgeneuro.data.recordings.as_data import as_data
 from edgeneuro.data.recordings.simulated import simulate_session
 from edgeneuro.errors import CheckpointError, DataError, InputError, UsageError
-from edgeneuro.models.v1 import Decoder, Grid
+from edgeneuro.models.v1 import Components, Decoder, Grid
 from edgeneuro.training import fit
 from edgeneuro.training.checkpoint import load_model, read_config, read_metrics, read_split
 from edgeneuro.training.fit import train
@@ -78,6 +78,22 @@ def test_responses_are_normalised_by_the_training_trials_alone(whole: Path, sess
     assert not np.allclose(network.standardise.mean.numpy(), read_trials(data).responses.mean(0), atol=1e-4)
 
 
+def test_components_are_those_of_the_training_trials_and_stay_as_they_are(
+    tiny: TrainSettings, session: Path, tmp_path: Path
+) -> None:
+    settings = replace(tiny, options={"widths": [8], "components": 3}, epochs=2)
+    network = load_model(train(settings, tmp_path / "run", threads=1).folder)
+    responses = read_trials(part_of(open_data(str(session)), read_split(tmp_path / "run"), "training")).responses
+    standard = (responses - responses.mean(0)) / responses.std(0)
+    exact = np.linalg.svd(standard, full_matrices=False)[2][:3]
+    found = next(layer for layer in network.modules() if isinstance(layer, Components)).weight.numpy()
+    assert np.allclose(np.abs((found * exact).sum(1)), 1.0, atol=1e-4)
+    with pytest.raises(
+        DataError, match=r"components: got 19, expected at most 18 for 28 training trials of 18 neurons"
+    ):
+        train(replace(settings, options={"widths": [8], "components": 19}), tmp_path / "many")
+
+
 def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     whole: Path, tiny: TrainSettings, tmp_path: Path
 ) -> None:
@@ -113,7 +129,7 @@ def test_usual_settings_are_those_of_the_model() -> None:
 
 
 def test_sizes_of_the_session_are_no_options(tiny: TrainSettings, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no option 'neurons', expected widths"):
+    with pytest.raises(InputError, match="has no option 'neurons', expected widths or components"):
         train(replace(tiny, options={"neurons": 5}), tmp_path / "run")
 
 
