@@ -27,7 +27,7 @@ CARDS = ROOT / "docs" / "models"
 
 def main() -> None:
     """Train, or go on training, and print the test scores."""
-    from edgeneuro.cli.train import line, shown
+    from edgeneuro.cli.train_output import line, shown
     from edgeneuro.training.fit import train
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

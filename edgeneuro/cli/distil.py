@@ -160,7 +160,7 @@ def command(
     edgeneuro distil --teacher net.onnx --student myositis --data folder/ --soft-weight 0 --hint-weight 1 --hint auto
     """
     from edgeneuro.cli.named import parse_option
-    from edgeneuro.cli.train import shown
+    from edgeneuro.cli.train_output import shown
     from edgeneuro.export.distil.run import distil
     from edgeneuro.export.distil.settings import DistilSettings
     from edgeneuro.export.file_options import NOTHING_SAID, read_options
@@ -229,7 +229,7 @@ def default_folder(student: str) -> Path:
 
 def summary(result: TrainResult) -> dict[str, Any]:
     """For programs, as docs/schemas/distil.schema.json."""
-    from edgeneuro.cli.train import summary as of_training
+    from edgeneuro.cli.train_output import summary as of_training
 
     return {
         **of_training(result),
@@ -241,7 +241,7 @@ def summary(result: TrainResult) -> dict[str, Any]:
 
 def line(result: TrainResult) -> str:
     """For people: student and teacher on the same frames, and what each of them costs."""
-    from edgeneuro.cli.train import tested, with_interval
+    from edgeneuro.cli.train_output import tested, with_interval
 
     config, metrics = result.config, result.metrics
     teacher, macs = metrics["teacher"], {who: cost["macs"] for who, cost in metrics["operations"].items()}

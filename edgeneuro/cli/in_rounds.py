@@ -31,7 +31,7 @@ def in_rounds(
         "stop": None if most is None else StopSettings(rounds=most),
     }
     rounds = RoundSettings(**{name: value for name, value in named.items() if value is not None})
-    return train_rounds(TrainSettings(model=model, **given), pool, folder, rounds, **how)
+    return train_rounds(TrainSettings.of(model, **given), pool, folder, rounds, **how)
 
 
 def review_summary(review: Review) -> dict[str, Any]:

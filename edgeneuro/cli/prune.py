@@ -144,7 +144,7 @@ def command(
         "group_column": group_column,
     }
     how = what_to_take(target_macs, sparsity, pattern, _set(given))
-    from edgeneuro.cli.train import shown
+    from edgeneuro.cli.train_output import shown
     from edgeneuro.export.prune.run import PruneSettings, prune
     from edgeneuro.models import MODELS
     from edgeneuro.training.checkpoint import packaged
@@ -209,7 +209,7 @@ def _set(options: dict[str, Any]) -> dict[str, Any]:
 
 def summary(checkpoint: Path, result: TrainResult, rounds: int) -> dict[str, Any]:
     """For programs, as docs/schemas/prune.schema.json: what was taken away and what that cost, round by round."""
-    from edgeneuro.cli.train import summary as of_training
+    from edgeneuro.cli.train_output import summary as of_training
     from edgeneuro.export.prune.rounds import round_folder
     from edgeneuro.training.checkpoint import read_metrics
 

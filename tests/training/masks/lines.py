@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeneuro.data.sample import DataSet, Sample
 from edgeneuro.training.masks.scenes import Scene
+from edgeneuro.training.settings import TrainSettings
 
 
 def line_image(number: int, shape: tuple[int, int] = (40, 48)) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -52,3 +53,15 @@ def scene(label: NDArray[np.uint8], *, group: str = "a", weight: float = 1.0, ma
     """With values that say where each voxel was."""
     values = np.arange(label.size, dtype=np.uint16).reshape(label.shape)
     return Scene(values=values, label=label, group=group, weight=weight, manual=manual)
+
+
+def tiny_settings(folder: Path, *, epochs: int) -> TrainSettings:
+    """Crops of 32 px, two levels of two channels."""
+    return TrainSettings(
+        model="segmentation-2d",
+        data=str(folder),
+        epochs=epochs,
+        batch_size=4,
+        image_size=32,
+        options={"width": 2, "levels": 2},
+    )

@@ -19,7 +19,7 @@ from edgeneuro.training.settings import MaskSettings, TrainSettings
 from edgeneuro.training.start import Start, Trainee
 from tests.noise import write_noise
 from tests.training.killing import Killed, kill_when
-from tests.training.masks.lines import line_image, line_volumes, write_lines
+from tests.training.masks.lines import line_image, line_volumes, tiny_settings, write_lines
 
 
 @pytest.fixture(scope="module")
@@ -29,30 +29,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny(folder: Path) -> TrainSettings:
-    """Three epochs of three batches of 32 px, two levels of two channels."""
-    return TrainSettings(
-        model="segmentation-2d",
-        data=str(folder),
-        epochs=3,
-        batch_size=4,
-        image_size=32,
-        options={"width": 2, "levels": 2},
-    )
+    """Three epochs of three batches."""
+    return tiny_settings(folder, epochs=3)
 
 
 @pytest.fixture(scope="module")
 def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of an uninterrupted run of the settings `tiny`."""
-    settings = TrainSettings(
-        model="segmentation-2d",
-        data=str(folder),
-        epochs=3,
-        batch_size=4,
-        image_size=32,
-        options={"width": 2, "levels": 2},
-    )
     out = tmp_path_factory.mktemp("whole") / "run"
-    train(settings, out, threads=1)
+    train(tiny_settings(folder, epochs=3), out, threads=1)
     return out
 
 

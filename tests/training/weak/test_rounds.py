@@ -21,7 +21,7 @@ from edgeneuro.training.weak.pseudo import Labelled, predicted, read_labels, to_
 from edgeneuro.training.weak.rounds import Review, RoundSettings, train_rounds
 from edgeneuro.training.weak.stopping import StopSettings
 from tests.training.killing import Killed, kill_when
-from tests.training.masks.lines import line_image, write_lines
+from tests.training.masks.lines import line_image, tiny_settings, write_lines
 from tests.training.masks.test_score import Threshold
 
 OPEN = RoundSettings(
@@ -48,14 +48,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny(few: Path) -> TrainSettings:
-    return TrainSettings(
-        model="segmentation-2d",
-        data=str(few),
-        epochs=1,
-        batch_size=4,
-        image_size=32,
-        options={"width": 2, "levels": 2},
-    )
+    return tiny_settings(few, epochs=1)
 
 
 def trained(
