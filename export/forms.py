@@ -58,6 +58,11 @@ _ORT_OPERATORS = (
 )
 """With an INT8 CPU kernel in ONNX Runtime, of those networks for images are made of. ConvTranspose has none."""
 
+_OPENVINO_OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "Concat")
+
+REDUCED = 63
+"""Largest weight where two UINT8 x INT8 products are added in 16 bits, as x86 does without VNNI: beyond 2 x 255 x 64 they saturate."""
+
 _TENSORRT_OPERATORS = (*WEIGHTED, "Add")
 
 _ALL = (
@@ -80,7 +85,7 @@ _ALL = (
         requires=("x86_64",),
         operators=_ORT_OPERATORS,
         activations="unsigned",
-        weight_limit=63,  # without VNNI, two UINT8 x INT8 products are added in 16 bits: beyond 2 x 255 x 64 they saturate
+        weight_limit=REDUCED,
         integer_bias=True,
         closes=True,
     ),
@@ -100,8 +105,18 @@ _ALL = (
         target="openvino",
         path="graphs/openvino.int8.onnx",
         backend="openvino",
-        operators=("Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "AveragePool", "GlobalAveragePool", "Concat"),
+        requires=("vnni",),
+        operators=_OPENVINO_OPERATORS,
         activations="unsigned",  # with INT8 activations it computes other numbers behind a Concat, measured on a U-Net
+    ),
+    Form(
+        name="openvino-reduced",
+        target="openvino",
+        path="graphs/openvino.int8-reduced.onnx",
+        backend="openvino",
+        operators=_OPENVINO_OPERATORS,
+        activations="unsigned",
+        weight_limit=REDUCED,
     ),
     Form(
         name="tensorrt",

@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Check a quantised ONNX file against what each target accepts and runs fast. See docs/lint.md for the rules.
 
-    Targets: onnxruntime-x86-vnni, onnxruntime-x86, onnxruntime-arm, openvino, tensorrt, tensorrt-mixed.
+    Targets: onnxruntime-x86-vnni, onnxruntime-x86, onnxruntime-arm, openvino, openvino-reduced, tensorrt, tensorrt-mixed.
     Exit code 3 when an error is found (the target refuses the file, or computes something else); warnings (slow there,
     or less exact) end with 0. With --fix, the file that was written decides.
 

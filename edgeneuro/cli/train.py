@@ -30,6 +30,13 @@ class Seeding(str, Enum):
     DARK_FILTER = "filter-dark"
 
 
+class Precision(str, Enum):
+    """What a network multiplies in while it learns."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 class Protocol(str, Enum):
     """How frames are divided."""
 
@@ -179,6 +186,14 @@ def command(
             metavar="NAME=VALUE",
         ),
     ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            "--precision",
+            help="bfloat16 (mixed) is faster for large networks on GPUs and on processors with AVX-512 BF16 or AMX.  [default: float32]",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of split, weights, order and augmentation.", metavar="N")] = 0,
     option: Annotated[
         list[str] | None,
@@ -290,6 +305,7 @@ def command(
         "self_cure": self_cure_settings(self_cure) if self_cure else None,
         "masks": mask_settings(masks) if masks else None,
         "drawing": drawing_settings(drawing) if drawing else None,
+        "precision": precision.value if precision else None,
         "options": dict(map(parse_option, option)) if option else None,
     }
     checkpoint = starting_checkpoint(qat, finetune, target, given)
@@ -374,6 +390,7 @@ def starting_checkpoint(
             "self_cure",
             "masks",
             "drawing",
+            "precision",
             "options",
         )
         for name in own:

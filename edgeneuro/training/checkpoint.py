@@ -28,7 +28,7 @@ from edgeneuro.models.build import build_decoder, build_model
 from edgeneuro.models.surgery import Surgery, operate
 from edgeneuro.preprocess import Preprocess
 from edgeneuro.records import from_json, to_json
-from edgeneuro.training.settings import MaskSettings, SelfCureSettings, SiameseSettings
+from edgeneuro.training.settings import MaskSettings, Precision, SelfCureSettings, SiameseSettings
 
 SCHEMA = 1
 """Raised when a field changes meaning."""
@@ -80,7 +80,7 @@ class CheckpointConfig:
     data, label_column, group_column: as edgeneuro.data.open_data takes them, to find the frames again on the machine
     that trained; they stay out of engines. epochs: planned, best_epoch: the one whose weights these are, from 0.
     made_from: None for weights trained from scratch. ancestors: every checkpoint behind this one, the oldest first, the
-    one it was made from last. augmentation, siamese, self_cure, masks, label_noise: as of edgeneuro.training.settings.TrainSettings. pseudo: what it learnt from beside
+    one it was made from last. augmentation, siamese, self_cure, masks, label_noise, precision: as of edgeneuro.training.settings.TrainSettings. pseudo: what it learnt from beside
     the training part, as edgeneuro.training.masks.scenes.PseudoScenes.record has it; empty without. taught: by which teacher, as edgeneuro.training.teaching.Teaching.record has it; empty without one. surgery:
     None for the network as its builder makes it. initial: weights taken over into a run with a split of its own.
     tools: library versions. files: SHA-256 of every other file, filled
@@ -111,6 +111,7 @@ class CheckpointConfig:
     self_cure: SelfCureSettings | None = None
     masks: MaskSettings | None = None
     label_noise: float = 0.0
+    precision: Precision = "float32"
     best_epoch: int
     data: str
     label_column: str | None = None

@@ -130,7 +130,7 @@ def _train(
         progress=progress,
         watch="last" if settings.keep == "last" else work.watch,
     )
-    trainer = fit(learner, work.data, keeper, devices=devices)
+    trainer = fit(learner, work.data, keeper, devices=devices, precision=settings.precision)
 
     assert keeper.best is not None
     network.load_state_dict(dict(keeper.weights))
@@ -169,6 +169,7 @@ def _train(
         self_cure=settings.self_cure,
         masks=settings.masks,
         label_noise=settings.label_noise,
+        precision=settings.precision,
         best_epoch=keeper.best.epoch,
         data=settings.source,
         label_column=settings.label_column,

@@ -142,9 +142,10 @@ class Learner(lightning.LightningModule):
             self.log(metric.name, torch.tensor(score, dtype=torch.float64))
 
     def logits(self, images: Tensor) -> Tensor:
-        """(batch, class); channels last in memory, which is the faster layout for these convolutions."""
+        """(batch, class) float32, whatever the network multiplies in; channels last in memory, which is the faster layout for these
+        convolutions."""
         logits: Tensor = self.network(images.to(memory_format=self.memory_format))
-        return logits
+        return logits.float()
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Focal loss, or cross-entropy, with one weight a class."""

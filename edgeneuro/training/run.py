@@ -141,6 +141,7 @@ def finished_config(
         "self_cure": to_json(settings.self_cure),
         "masks": to_json(settings.masks),
         "label_noise": settings.label_noise,
+        "precision": settings.precision,
     }
     there = to_json(config)
     if (seen := config.preprocess) is not None:

@@ -85,7 +85,8 @@ class SelfCureLearner(Learner):
         images, _targets, rows = batch
         settings, targets = self.settings, self.labels[rows]
         assert isinstance(self.network, MorphologyNet)
-        logits, alpha = self.network.rated(images.to(memory_format=torch.channels_last))
+        rated = self.network.rated(images.to(memory_format=torch.channels_last))
+        logits, alpha = (part.float() for part in rated)
         loss = (1.0 - settings.rank_weight) * weighted_cross_entropy(logits, alpha, targets, self.weights)
         loss = loss + settings.rank_weight * rank_regularisation(alpha[:, 0], settings.high_ratio, settings.margin)
         if settings.relabel_margin is not None and self.current_epoch >= settings.relabel_from:

@@ -14,6 +14,7 @@ from edgeneuro.preprocess import SMALLEST_SIDE_PX
 from edgeneuro.training.augment import AUGMENTATIONS, Augmentation
 
 Keep = Literal["best", "last"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,8 @@ class TrainSettings:
     crop: smallest share of a frame's area that an epoch shows of it, 1 for whole frames. augmentation: what else an epoch may
     change about a frame, the model's own where None. siamese, self_cure, masks: for a model of that recipe, the recipe's own where None.
     drawing: of neurons, as large as the network's input where None. label_noise: share of the training frames that learn from
-    another class's label, drawn by the seed: an experiment.
+    another class's label, drawn by the seed: an experiment. precision: bfloat16 multiplies in bfloat16 and keeps weights, sums and
+    losses in float32; networks are scored and written in float32 either way.
     options: the model builder's own. Raises UsageError for values out of range.
     """
 
@@ -144,6 +146,7 @@ class TrainSettings:
     masks: MaskSettings | None = None
     drawing: Drawing | None = None
     label_noise: float = 0.0
+    precision: Precision = "float32"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

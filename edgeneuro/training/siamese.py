@@ -77,11 +77,12 @@ class SiameseLearner(Learner):
     def training_step(self, batch: PairBatch, _: int) -> Tensor:  # type: ignore[override]  # pairs, not frames
         """The loss of one batch of pairs."""
         images, targets, partners, partner_targets = batch
-        first, second = self.siamese(_channels_last(images), _channels_last(partners))
+        first, second = map(_float32, self.siamese(_channels_last(images), _channels_last(partners)))
+        answers = self.siamese.same(first.vector, second.vector).float()
         loss = total_loss(
             self.loss(first.logits, targets),
             self.loss(second.logits, partner_targets),
-            discriminator_loss(self.siamese.same(first.vector, second.vector), targets == partner_targets),
+            discriminator_loss(answers, targets == partner_targets),
             self.settings,
         )
         self.log("training_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(targets))
@@ -90,7 +91,8 @@ class SiameseLearner(Learner):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keeps what both branches make of single frames; every frame can be compared with any other afterwards."""
         images, targets = batch
-        self.both_saw.append((targets, *self.siamese.both(_channels_last(images))))
+        first, second = map(_float32, self.siamese.both(_channels_last(images)))
+        self.both_saw.append((targets, first, second))
 
     def on_validation_epoch_end(self) -> None:
         """Losses and metrics over the frames of every device."""
@@ -173,6 +175,10 @@ def average(first: Tensor, second: Tensor) -> Tensor:
     """Logarithm of the mean of two softmax distributions. Logits (batch, class) -> (batch, class)."""
     both = torch.stack([first, second]).log_softmax(2)
     return both.logsumexp(0) - math.log(2.0)
+
+
+def _float32(seen: Seen) -> Seen:
+    return Seen(*(part.float() for part in seen))
 
 
 def _channels_last(images: Tensor) -> Tensor:

@@ -21,10 +21,16 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from edgeneuro.training.keeper import Keeper
 from edgeneuro.training.learner import Learner
 from edgeneuro.training.resume import StateFiles
+from edgeneuro.training.settings import Precision
 
 
 def fit(
-    learner: Learner, data: lightning.LightningDataModule, keeper: Keeper, *, devices: int | str
+    learner: Learner,
+    data: lightning.LightningDataModule,
+    keeper: Keeper,
+    *,
+    devices: int | str,
+    precision: Precision = "float32",
 ) -> lightning.Trainer:
     """Run Lightning's trainer, from the keeper's state where that exists. Raises KeyboardInterrupt on Ctrl-C
     and on SIGTERM."""
@@ -33,6 +39,7 @@ def fit(
         trainer = lightning.Trainer(
             accelerator="auto",
             devices=devices,
+            precision="bf16-mixed" if precision == "bfloat16" else "32-true",
             max_epochs=keeper.epochs,
             callbacks=[keeper],
             plugins=[StateFiles()],

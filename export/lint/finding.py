@@ -17,6 +17,7 @@ EVERY = tuple(name for name, form in FORMS.items() if form.operators and not for
 TENSORRT = tuple(name for name in EVERY if FORMS[name].backend == "tensorrt")
 ONNXRUNTIME = tuple(name for name in EVERY if FORMS[name].backend == "onnxruntime")
 X86 = tuple(name for name in ONNXRUNTIME if "x86_64" in FORMS[name].requires)
+OPENVINO = tuple(name for name in EVERY if FORMS[name].backend == "openvino")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,7 +102,8 @@ def test_openvino_runs_every_placed_convolution_in_int8(net: Net) -> None:
     [
         pytest.param("onnxruntime-x86-vnni", marks=needs_vnni),
         "onnxruntime-x86",
-        pytest.param("openvino", marks=needs_vnni),  # without it sums saturate in some graphs, which this check finds
+        pytest.param("openvino", marks=needs_vnni),
+        "openvino-reduced",
     ],
 )
 def test_the_runtime_computes_what_the_graph_says(net: Net, form: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import onnx
 
-from edgeneuro.export.forms import FORMS, Form
-from edgeneuro.export.lint.finding import EVERY, Fault, Rule
+from edgeneuro.export.forms import Form
+from edgeneuro.export.lint.finding import OPENVINO, Fault, Rule
 from edgeneuro.export.lint.kernels import quantized_inputs
 from edgeneuro.export.lint.view import View, named
 from edgeneuro.export.quantizable import origin
@@ -41,6 +41,6 @@ RULE = Rule(
         "from a Concat, whether the pair stands before or behind it; a U-Net's output is lost altogether. UINT8 is right."
     ),
     source="measured on an x86 processor with VNNI, tests/export/lint/test_openvino.py; no vendor document known",
-    targets=tuple(name for name in EVERY if FORMS[name].backend == "openvino"),
+    targets=OPENVINO,
     check=check,
 )

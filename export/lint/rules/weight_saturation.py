@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgeneuro.export.forms import Form
-from edgeneuro.export.lint.finding import X86, Fault, Rule
+from edgeneuro.export.forms import FORMS, Form
+from edgeneuro.export.lint.finding import OPENVINO, X86, Fault, Rule
 from edgeneuro.export.lint.view import View, named
 
 SAFE = 64
@@ -38,7 +38,7 @@ RULE = Rule(
         "Without VNNI the processor adds two UINT8 x INT8 products in 16 bits, which saturate beyond 2 x 255 x 64: for "
         "some inputs the sums are wrong."
     ),
-    source="onnxruntime.ai, Quantize ONNX Models (reduce_range); NNCF, OverflowFix",
-    targets=tuple(name for name in X86 if "vnni" not in name),
+    source="onnxruntime.ai, Quantize ONNX Models (reduce_range); NNCF, OverflowFix; of OpenVINO measured, tests/export/test_saturation.py",
+    targets=tuple(name for name in (*X86, *OPENVINO) if "vnni" not in FORMS[name].requires),
     check=check,
 )
