@@ -16,7 +16,7 @@ from edgeneuro.export.calibrate import Calibrated
 from edgeneuro.export.forms import Form
 from edgeneuro.export.gate import Margin, judge
 from edgeneuro.export.golden import golden_feeds, golden_outputs, pack_golden, tolerance
-from edgeneuro.export.graph import convolutions
+from edgeneuro.export.graph import convolutions, fully_connected
 from edgeneuro.export.lowered import FLOAT_GRAPH, Lowered, graph_entry, lowered_graphs
 from edgeneuro.export.outcomes import Collector, Outcomes, answer
 from edgeneuro.export.plan import Plan
@@ -151,7 +151,7 @@ def _products(model: FloatModel, graphs: Mapping[str, Lowered], plan: Plan | Non
     """Of a network without convolutions, which graphs count, what runs in INT8 and what stays in float."""
     if plan is None or convolutions(model.graph.graph):
         return
-    layers = [node.name for node in model.graph.graph.node if node.op_type in ("Gemm", "MatMul")]
+    layers = [node.name for node in fully_connected(model.graph.graph)]
     for path, lowered in graphs.items():
         if lowered.form is not None and lowered.form.precision != "fp16":
             placed = set(plan.placement.get(lowered.form.target, ()))

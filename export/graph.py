@@ -52,6 +52,11 @@ def convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return [node for node in graph.node if node.op_type == "Conv"]
 
 
+def fully_connected(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The Gemm and MatMul nodes, in graph order."""
+    return [node for node in graph.node if node.op_type in ("Gemm", "MatMul")]
+
+
 def tensors_without_float32(model: onnx.ModelProto) -> frozenset[str]:
     """Tensors known to hold something else than float32: indices, sizes, conditions. Weights are not looked at."""
     graph, single = model.graph, onnx.TensorProto.FLOAT

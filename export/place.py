@@ -201,6 +201,8 @@ def _all(bench: Bench, why: str) -> dict[str, str]:
 
 
 def _count(model: onnx.ModelProto, nodes: Sequence[str]) -> str:
-    convolutions = graphs.convolutions(model.graph)
-    inside = sum(node.name in nodes for node in convolutions)
-    return f"{inside} of {len(convolutions)} convolutions"
+    layers, kind = graphs.convolutions(model.graph), "convolutions"
+    if not layers:
+        layers, kind = graphs.fully_connected(model.graph), "fully connected layers"
+    inside = sum(node.name in nodes for node in layers)
+    return f"{inside} of {len(layers)} {kind}"

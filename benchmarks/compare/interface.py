@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgeneuro.data.recordings.session import Session
 from edgeneuro.data.split import Split
 from edgeneuro.errors import InputError
 from edgeneuro.manifest import PRIMARY_METRICS, Task
@@ -15,13 +16,15 @@ from edgeneuro.spec import TensorSpec
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
     """What a bundle or a checkpoint says beyond its tensors, as a manifest does. split: None where it does not say what it
-    was trained on."""
+    was trained on. session: whose neurons it
+    takes responses of; None of what takes frames or arrays."""
 
     task: Task
     classes: tuple[str, ...]
     metric: str
     preprocess: Preprocess | None
     split: Split | None = None
+    session: Session | None = None
 
 
 ARRAYS_ONLY = Meaning(task="tensors", classes=(), metric=PRIMARY_METRICS["tensors"], preprocess=None)
@@ -82,6 +85,7 @@ def _check_meaning(first: Interface, expected: Meaning, other: Interface, found:
         ("task", expected.task, found.task),
         ("classes", ", ".join(expected.classes), ", ".join(found.classes)),
         ("preprocessing", expected.preprocess, found.preprocess),
+        ("session", expected.session, found.session),
     ):
         if mine != theirs:
             raise InputError(

@@ -93,5 +93,6 @@ def _interface(manifest: Manifest, label: str) -> Interface:
             metric=manifest.primary_metric,
             preprocess=manifest.preprocess,
             split=manifest.split,
+            session=manifest.session,
         ),
     )

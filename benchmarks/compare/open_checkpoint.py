@@ -54,6 +54,7 @@ def open_checkpoint(folder: Path, label: str, choice: Choice) -> OpenFile:
             metric=entry.primary_metric,
             preprocess=config.preprocess,
             split=read_split(folder),
+            session=config.session,
         ),
     )
     return OpenFile(interface=interface, opened=(Open(record=record, run=run),))

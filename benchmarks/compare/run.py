@@ -44,13 +44,13 @@ def compare(
 
     paths: .edge files, .onnx files and checkpoint folders. max_frames: so many at most, drawn by `seed`, which is of the
     resamples too. track: wraps the samples to show progress.
-    Raises InputError: a file that is none of these, files that differ in what they take, give or mean; DataError,
+    Raises InputError: a file that is none of these, files that differ in what they take, give or mean; DataError (also for another session),
     FrameError; BackendError, ShapeError where the reference fails. An executable that fails at a frame fails alone.
     """
     with ExitStack() as stack:
         executables = open_files(paths, choice or Choice(), stack)
         meaning = common_meaning(executables.interfaces)
-        seen = seen_by(dataset, meaning.preprocess)
+        seen = seen_by(dataset, meaning.preprocess, session=meaning.session, what=paths[0].name)
         frames = frames_for(executables.interfaces, meaning, seen, most=max_frames, seed=seed)
         measured = _measure(executables, meaning, frames, track)
     return _comparison(executables, meaning, frames, measured, limits, seed)

@@ -195,12 +195,14 @@ def _gate(gate: Gate) -> Iterator[tuple[str, str]]:
 
 def _graph(graph: Graph) -> str:
     needs = f"needs {' '.join(graph.requires)}" if graph.requires else "any machine that has it"
-    words = (
-        f"{graph.precision}, {graph.backend}, {needs}, {graph.int8_convolutions} of {graph.convolutions} convolutions "
-    )
-    if graph.checked == "emulated":
-        return f"{words}placed in INT8, not run: emulated where it was built"
-    return f"{words}in INT8"
+    emulated = graph.checked == "emulated"
+    words = [graph.precision, graph.backend, needs]
+    if graph.convolutions:
+        placed = "placed in INT8" if emulated else "in INT8"
+        words.append(f"{graph.int8_convolutions} of {graph.convolutions} convolutions {placed}")
+    if emulated:
+        words.append("not run: emulated where it was built")
+    return ", ".join(words)
 
 
 def _engine(engine: PrebuiltEngine) -> str:

@@ -39,6 +39,7 @@ from edgeneuro.training import fit
 from edgeneuro.training.checkpoint import load_model, read_config, read_metrics
 from edgeneuro.training.fit import train
 from edgeneuro.training.settings import TrainSettings
+from tests.benchmarks.compare.running import run
 from tests.gratings import write_session
 
 SCHEMA = Path(__file__).parents[2] / "docs/schemas/manifest.schema.json"
@@ -97,6 +98,18 @@ def test_evaluate_takes_either_and_refuses_another_session(
             assert level.units == 8
             with pytest.raises(DataError, match=r"was trained on session mouse .* got session other"):
                 evaluate(predictor, other)
+
+
+def test_compare_takes_both_and_refuses_another_session(
+    built: tuple[Path, Manifest], checkpoint: Path, session: Path, tmp_path: Path
+) -> None:
+    data, other = open_data(str(session)), open_data(str(write_session(tmp_path / "other.npz")))
+    done = run(checkpoint, built[0], data=data)
+    assert [one.verdict for one in done.executables if one.executable.precision == "fp32"] == ["pass"]
+    with pytest.raises(DataError, match=r"was trained on session mouse .* got session other"):
+        run(checkpoint, built[0], data=other)
+    assert data.session is not None and other.session is not None
+    assert data.session.neurons == other.session.neurons  # shapes fit: nothing but the session tells them apart
 
 
 def test_int8_keeps_what_is_decoded_and_says_what_stays_in_float(
