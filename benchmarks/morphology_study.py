@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -23,6 +23,7 @@ from edgeneuro.benchmarks.morphology_tables import NOISE, SEEDS, Planned, folds_
 from edgeneuro.benchmarks.morphology_variants import METHODS, NOISY, Job, method_named
 from edgeneuro.benchmarks.real_data import Method, run_method
 from edgeneuro.data import DataSet, open_data
+from edgeneuro.training.settings import Precision
 
 TABLES = {"methods": write_methods, "noise": write_noise, "padding": write_padding}
 """Part -> what writes its table; padding reads the predictions of the methods and has no runs of its own."""
@@ -52,6 +53,7 @@ def method_of(run: Planned, job: Job) -> Method:
             "epochs": job.epochs,
             "label_noise": job.label_noise,
             "initial": None if job.initial is None else Path(job.initial).name,
+            "precision": job.precision,
         }
     return Method(name=run.graph, run=lambda dataset, _, __: method.run(run.graph, job, dataset), settings=settings)
 
@@ -68,11 +70,14 @@ def main(
     image_size: Annotated[int, typer.Option(help="Side of every network's pictures, px.")] = 224,
     epochs: Annotated[int, typer.Option(help="Of every network.")] = 60,
     initial: Annotated[str | None, typer.Option(help="Weights that networks start from.")] = None,
+    precision: Annotated[str, typer.Option(help="Of ResNet-18 while it learns: float32 or bfloat16.")] = "bfloat16",
     threads: Annotated[int, typer.Option(help="To learn with.")] = 1,
 ) -> None:
     """Run what is missing, then write the table of everything that is complete."""
     if part not in TABLES:
         raise typer.BadParameter(f"got {part!r}, expected {', '.join(TABLES)}", param_hint="--part")
+    if precision not in get_args(Precision):
+        raise typer.BadParameter(f"got {precision!r}, expected float32 or bfloat16", param_hint="--precision")
     for name in method or ():
         method_named(name)
     dataset = open_data(data)
@@ -93,6 +98,7 @@ def main(
                 epochs=epochs,
                 initial=initial,
                 threads=threads,
+                precision=cast(Precision, precision),
             )
             run_method(method_of(run, job), dataset, [run.fold], FOLDS / dataset.name, run.seed)
     TABLES[part](dataset, FOLDS / dataset.name)

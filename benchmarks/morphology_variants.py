@@ -25,7 +25,7 @@ from edgeneuro.drawing import Drawing, View
 from edgeneuro.errors import UsageError
 from edgeneuro.records import to_json
 from edgeneuro.training.fit import train
-from edgeneuro.training.settings import SelfCureSettings, TrainSettings
+from edgeneuro.training.settings import Precision, SelfCureSettings, TrainSettings
 
 SIDES = 8
 """From which a network looks at a neuron in a test with several, evenly about the axis to the pia."""
@@ -40,7 +40,7 @@ TREES = 200
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One run. folder: of checkpoints and measures. label_noise: share of the training labels that are wrong. initial: as of
-    TrainSettings."""
+    TrainSettings. precision: of what a ResNet-18 multiplies in while it learns."""
 
     data: str
     folder: Path
@@ -51,6 +51,7 @@ class Job:
     epochs: int
     initial: str | None
     threads: int
+    precision: Precision = "float32"
 
 
 Run = Callable[[str, Job, DataSet], Fold]
@@ -115,21 +116,55 @@ def _network(arm: str, pictures: str, view: View) -> Method:
     )
 
 
+def _pretrained(pictures: str, view: View) -> Method:
+    """EfficientNet-Lite0, whose weights have seen ImageNet's photographs: none of ResNet-18 can be had here."""
+    drawing = replace(PICTURES[pictures], view=view)
+    return Method(
+        name=f"{pictures}-{view}-lite0",
+        title=f"{pictures}, {view}: EfficientNet-Lite0 from ImageNet weights",
+        run=partial(_train_lite0, drawing=drawing),
+        settings={
+            "model": "efficientnet-lite0",
+            "variant": drawing.variant,
+            "view": view,
+            "window_um": drawing.window_um,
+            "sides": SIDES,
+        },
+        drawing=drawing,
+    )
+
+
 def _train(graph: str, job: Job, dataset: DataSet, *, arm: Arm, drawing: Drawing) -> Fold:
-    wanted = TrainSettings(
-        model="morphology",
+    wanted = replace(
+        _settings("morphology", job, drawing),
+        initial=job.initial,
+        precision=job.precision,
+        self_cure=arm.cure,
+        options={"reconstruction": arm.reconstruction},
+    )
+    return _judged(graph, job, dataset, wanted)
+
+
+def _train_lite0(graph: str, job: Job, dataset: DataSet, *, drawing: Drawing) -> Fold:
+    wanted = replace(_settings("efficientnet-lite0", job, drawing), initial="imagenet", augmentation="neuron")
+    return _judged(graph, job, dataset, wanted)
+
+
+def _settings(model: str, job: Job, drawing: Drawing) -> TrainSettings:
+    return TrainSettings(
+        model=model,
         data=job.data,
         fold=job.fold,
         seed=job.seed,
         epochs=job.epochs,
         patience=job.epochs,
         image_size=job.image_size,
-        initial=job.initial,
         drawing=replace(drawing, side_px=job.image_size),
-        self_cure=arm.cure,
         label_noise=job.label_noise,
-        options={"reconstruction": arm.reconstruction},
     )
+
+
+def _judged(graph: str, job: Job, dataset: DataSet, wanted: TrainSettings) -> Fold:
     trained = train(wanted, job.folder / graph / f"fold{job.fold}", resume=True, threads=job.threads)
     split = make_split(dataset, fold=job.fold, seed=job.seed)
     fold = trained_fold(trained, graph, dataset, split, engine=False, threads=job.threads, seed=job.seed)
@@ -231,7 +266,9 @@ VIEWS: tuple[View, ...] = ("type", "rgb", "xyz")
 NETWORKS = tuple(_network(arm, pictures, view) for pictures in PICTURES for view in VIEWS for arm in ABLATION)
 NOISY = tuple(_network(arm, "wide", "type") for arm in NOISE_ARMS)
 
-METHODS: Mapping[str, Method] = {method.name: method for method in (*FEATURE_METHODS, *NETWORKS, *NOISY)}
+PRETRAINED = tuple(_pretrained("wide", view) for view in VIEWS)
+
+METHODS: Mapping[str, Method] = {method.name: method for method in (*FEATURE_METHODS, *NETWORKS, *PRETRAINED, *NOISY)}
 """In the order of the tables."""
 
 

@@ -95,6 +95,7 @@ def test_no_two_runs_have_the_same_name_and_both_parts_know_their_methods(neuron
     assert not list(planned("padding", neurons))
     grid = {run.method for run in planned("methods", neurons)}
     assert {f"{a}-{b}-{c}" for a in ("raw", "resample", "xyalign", "wide") for b in ("xyz", "rgb", "type") for c in ("plain", "fr", "cure", "both")} < grid  # fmt: skip
+    assert {f"wide-{view}-lite0" for view in ("xyz", "rgb", "type")} < grid
     assert {f"{a}-{b}" for a in ("forest", "svm") for b in ("placed", "typed", "blind")} < grid
 
 
