@@ -80,14 +80,15 @@ def write_study(study: FewerStudy, folder: Path = RESULTS, *, readme: Path | Non
 
 
 def _short(study: FewerStudy, frames: Level, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Frames alone, what README.md has room for."""
+    """Float networks on frames alone, what README.md has room for."""
     columns = {"method": "network", "macs_m": "MMACs", METRIC: "balanced accuracy, %"}
     columns |= {"against_first": "minus the first row's, points", "against_teacher": "minus EfficientNet-Lite0's"}
     every = [fact for facts in study.facts.values() for fact in facts]
     name = study.dataset.name
+    shown = [row for row in rows if row["unit"] == FRAME and row["graph"] in study.facts]
     settings = every[0]["settings"]
     return (
-        f"{table([row for row in rows if row['unit'] == FRAME], columns)}\n\n{name}: {frames.units} frames, {frames.groups} groups, "
+        f"{table(shown, columns)}\n\n{name}: {frames.units} frames, {frames.groups} groups, "
         f"input {settings['image_size']} px. Grouped protocol: the table's folds, out-of-fold predictions pooled. Intervals: 95 %, over "
         f"groups (docs/gate.md). {machine()['processor']}, {machine()['cores']} cores, {max(fact['date'] for fact in every)}. Script: "
         f"`python -m edgeneuro.benchmarks.fewer_operations {name}`; everything else: "

@@ -114,6 +114,13 @@ class Learner(lightning.LightningModule):
             self.lesson_history.setdefault(name, []).append(term / frames)
         self.terms.clear()
 
+    def on_train_start(self) -> None:
+        """Lays the moments of a resumed run out in memory as their parameters are: the fused step pairs them address by address."""
+        for parameter, moments in cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False)).state.items():
+            for name, value in moments.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    moments[name] = torch.empty_like(parameter).copy_(value)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps the lesson's history in the state."""
         if self.lesson is not None:
@@ -157,9 +164,10 @@ class Learner(lightning.LightningModule):
         return self.loss(logits[labelled], targets[labelled]) if labelled.any() else 0.0 * logits.sum()
 
     def configure_optimizers(self) -> Any:
-        """AdamW or Adam over the network and the lesson's adapters, the learning rate changing once an epoch."""
+        """AdamW or Adam over the network and the lesson's adapters, in one pass over each tensor, the learning rate changing once an
+        epoch."""
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.optimiser]
-        optimiser = kind(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        optimiser = kind(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda epoch: learning_rate_share(min(epoch, self.epochs - 1), self.epochs)
         )
