@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgeneuro.benchmarks import fewer_compress
 from edgeneuro.cli.compress import parse_latency
 from edgeneuro.cli.main import main
 from edgeneuro.errors import GateError, UsageError
@@ -140,6 +141,27 @@ def test_the_test_part_is_spoken_of_once_and_never_among_the_trials(
     assert result.count("76.5") == 1 and "76.5" not in rest
     document = json.loads((tmp_path / "study" / "pareto.json").read_text())
     assert str(TEST_SCORE) not in json.dumps(document["trials"])
+
+
+def test_a_finished_study_becomes_a_table_whose_rows_are_of_the_validation_part(
+    made_up: Finish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert compress(tmp_path) == 0
+    monkeypatch.chdir(tmp_path)
+    fewer_compress.main(tmp_path / "study")
+    written = json.loads((tmp_path / "docs" / "results" / "fewer_compress_phantom.json").read_text())
+    trials = json.loads((tmp_path / "study" / "pareto.json").read_text())["trials"]
+    assert [(row["trial"], row["state"]) for row in written["rows"]] == [
+        (one["number"], one["state"]) for one in trials
+    ]
+    assert "76.5" not in json.dumps(written["rows"])
+    assert sum("76.5" in note for note in written["context"]["notes"]) == 1
+
+
+def test_a_study_that_has_not_ended_becomes_no_table(tmp_path: Path) -> None:
+    (tmp_path / "pareto.json").write_text('{"result": null}')
+    with pytest.raises(UsageError, match="has not ended"):
+        fewer_compress.main(tmp_path)
 
 
 def test_every_trial_is_told_with_its_state(made_up: Finish, tmp_path: Path, capsys: Capture) -> None:
