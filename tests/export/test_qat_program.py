@@ -99,9 +99,11 @@ def rms(values: Float32) -> float:
 
 
 class Exact(nn.Module):
-    """Two convolutions, an addition and a head, all numbers powers of two apart: float32 sums them without rounding."""
+    """Two convolutions, an addition and a head, all numbers powers of two apart: float32 sums them without rounding.
 
-    def __init__(self) -> None:
+    limit: largest magnitude of a weight, in steps of 1/64."""
+
+    def __init__(self, limit: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(1, 4, 3, padding=1)
         self.second = nn.Conv2d(4, 4, 3, padding=1)
@@ -109,11 +111,13 @@ class Exact(nn.Module):
         rng = np.random.default_rng(0)
         with torch.no_grad():
             for layer in (self.first, self.second):
-                steps = rng.integers(-126, 127, layer.weight.shape)
-                steps[:, 0, 0, 0] = 127  # so that the scale is 1/64
-                layer.weight.copy_(torch.from_numpy(steps / 64 + rng.choice([0, 1 / 256], steps.shape) * (steps < 127)))
+                steps = rng.integers(1 - limit, limit, layer.weight.shape)
+                steps[:, 0, 0, 0] = limit  # so that the scale is 1/64
+                layer.weight.copy_(
+                    torch.from_numpy(steps / 64 + rng.choice([0, 1 / 256], steps.shape) * (steps < limit))
+                )
                 layer.bias.copy_(torch.from_numpy(rng.integers(-99, 99, 4) / 64))  # type: ignore[union-attr]
-            self.head.weight.copy_(torch.tensor([[127, -3, 64, 9], [-127, 30, 1, 0]]) / 64)
+            self.head.weight.copy_(torch.tensor([[limit, -3, 60, 9], [-limit, 30, 1, 0]]) / 64)
             self.head.bias.copy_(torch.tensor([1.0, -2.0]))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -125,16 +129,18 @@ class Exact(nn.Module):
 
 @pytest.fixture(scope="module")
 def exact() -> onnx.ModelProto:
-    return export_onnx(Exact(), channels=1, height=8, width=8)[0]
+    return exact_graph(127)
+
+
+def exact_graph(limit: int) -> onnx.ModelProto:
+    return export_onnx(Exact(limit), channels=1, height=8, width=8)[0]
 
 
 @pytest.mark.parametrize("name", INT8_FORMS)
-def test_with_sums_that_are_exact_the_program_is_the_lowered_graph_to_the_bit(
-    exact: onnx.ModelProto, name: str
-) -> None:
+def test_with_sums_that_are_exact_the_program_is_the_lowered_graph_to_the_bit(name: str) -> None:
     form = FORMS[name]
     frames = (np.random.default_rng(1).integers(-300, 300, (5, 1, 8, 8)) / 64).astype(np.float32)
-    graph = exact
+    graph = exact_graph(form.weight_limit)
     top = 127.0 if form.activations == "symmetric" else 255.0
     ranges = {tensor: Range(0.0, top / 16) for tensor in tensors_needing_ranges(graph)}
     plan = everything(graph, Plan(method="made up", ranges=ranges, biases={}), form)
