@@ -9,6 +9,7 @@ Writes docs/results/fewer_compress_DATA.json and .md from the study's files alon
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,18 +70,20 @@ def _tried(candidate: Candidate) -> dict[str, Any]:
 
 def result_lines(why: str, result: Result) -> list[str]:
     """The end of the search in words: the winner's network, its time, and what the test part says."""
-    assert result.latency is not None and result.test is not None
-    test, latency = result.test, result.latency
-    network = (
+    size = (
         f"The winner, trained to its end: {result.macs:,} multiply-accumulates ({100 * result.macs_share:.1f} % of the base's), "
-        f"{result.params:,} parameters; {latency.ms[0]:.3f} ms in {latency.precision} on {latency.backend}, {latency.ratio:.2f} of the "
-        "base's time in the same rounds."
+        f"{result.params:,} parameters."
     )
+    ended = "Its engine was written." if result.written else f"Its engine was not written: {result.reason}."
+    if result.latency is None or result.test is None:  # refused before it was compared with the base
+        return [why, size, ended]
+    test, latency = result.test, result.latency
     judged = (
+        f"{latency.ms[0]:.3f} ms in {latency.precision} on {latency.backend}, {latency.ratio:.2f} of the base's time in the same rounds. "
         f"On the test part, looked at once, {test.gate.data.groups} groups: {percent(test.score)} %, the base in float "
-        f"{percent(test.base)} %; lost: {points(test.drop_points)} points. {'Written' if result.written else 'Not written: ' + result.reason}."
+        f"{percent(test.base)} %; lost: {points(test.drop_points)} points."
     )
-    return [why, network, judged]
+    return [why, size, judged, ended]
 
 
 def main(study: Annotated[Path, typer.Argument(help="Folder of a search that has ended.")]) -> None:
@@ -88,6 +91,8 @@ def main(study: Annotated[Path, typer.Argument(help="Folder of a search that has
     found = json.loads((study / "pareto.json").read_bytes())
     if found["result"] is None:
         raise UsageError(f"{study}: the search has not ended; go on with `edgeneuro compress --resume`")
+    result = from_json(Result, found["result"], "result")
+    result = replace(result, reason=result.reason.replace(f"{study.resolve()}/", ""))
     settings = from_json(SearchSettings, found["settings"], "settings")
     data = Path(settings.data or read_config(Path(settings.base)).data).name
     trials = [from_json(Outcome, trial, "trial") for trial in found["trials"]]
@@ -104,10 +109,7 @@ def main(study: Annotated[Path, typer.Argument(help="Folder of a search that has
             "python -m edgeneuro.benchmarks.fewer_compress STUDY",
             "data": f"{data}, the base's own split; trials are judged on its validation part",
             "base": f"{found['model']} of {'/'.join(Path(settings.base).parts[-2:])}, {found['base']['macs']:,} multiply-accumulates",
-            "notes": [
-                *result_lines(found["why"], from_json(Result, found["result"], "result")),
-                *written_notes(RESULTS / f"{name}.notes.md"),
-            ],
+            "notes": [*result_lines(found["why"], result), *written_notes(RESULTS / f"{name}.notes.md")],
         },
     )
 
