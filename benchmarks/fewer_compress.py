@@ -97,14 +97,17 @@ def main(study: Annotated[Path, typer.Argument(help="Folder of a search that has
     data = Path(settings.data or read_config(Path(settings.base)).data).name
     trials = [from_json(Outcome, trial, "trial") for trial in found["trials"]]
     name = f"fewer_compress_{data}"
-    goal = settings.goal
+    goal, teacher = (
+        settings.goal,
+        "" if settings.teacher is None else f" --teacher {Path(settings.teacher).parent.name}",
+    )
     write_result(
         name,
         title=f"A search for a smaller network, {data}",
         rows=[row_of(trial, found) for trial in trials],
         columns=COLUMNS,
         context={
-            "script": f"edgeneuro compress CKPT --target-macs {goal.macs:g} --max-drop {goal.max_drop} --teacher LITE0 --trials "
+            "script": f"edgeneuro compress CKPT --target-macs {goal.macs:g} --max-drop {goal.max_drop}{teacher} --trials "
             f"{settings.trials} --epochs {settings.epochs} --final-epochs {settings.final_epochs} --threads {settings.threads}; "
             "python -m edgeneuro.benchmarks.fewer_compress STUDY",
             "data": f"{data}, the base's own split; trials are judged on its validation part",
