@@ -75,11 +75,6 @@ def from_imagenet(common: Common, name: str, fold: int) -> TrainResult:
     return _train(common, name, settings)
 
 
-def pretrained(common: Common, name: str, fold: int) -> TrainResult:
-    """STANet from weights that have seen other images, labels alone: what pretraining brings without a teacher."""
-    return _train(common, name, replace(_settings(common, "myositis", fold), initial=str(common.pretrained)))
-
-
 def taught(**lesson: Any) -> Make:
     """The fold's own EfficientNet-Lite0 answers to cut-outs of mixed frames, and STANet learns to answer alike."""
 
@@ -226,12 +221,6 @@ RECIPES: Mapping[str, Recipe] = {
             title="EfficientNet-Lite0 from ImageNet weights",
             make=from_imagenet,
             settings={"initial": "imagenet", **IMAGENET},
-        ),
-        Recipe(
-            name="stanet-pretrained",
-            title="STANet, pretrained on other images",
-            make=pretrained,
-            settings={"initial": "fewer_pretrain"},
         ),
         Recipe(
             name="stanet-patient",
