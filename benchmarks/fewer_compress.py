@@ -97,10 +97,8 @@ def main(study: Annotated[Path, typer.Argument(help="Folder of a search that has
     data = Path(settings.data or read_config(Path(settings.base)).data).name
     trials = [from_json(Outcome, trial, "trial") for trial in found["trials"]]
     name = f"fewer_compress_{data}"
-    goal, teacher = (
-        settings.goal,
-        "" if settings.teacher is None else f" --teacher {Path(settings.teacher).parent.name}",
-    )
+    goal = settings.goal
+    teacher = "" if settings.teacher is None else f" --teacher {Path(settings.teacher).parent.name}"
     write_result(
         name,
         title=f"A search for a smaller network, {data}",

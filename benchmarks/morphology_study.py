@@ -70,7 +70,7 @@ def main(
     image_size: Annotated[int, typer.Option(help="Side of every network's pictures, px.")] = 224,
     epochs: Annotated[int, typer.Option(help="Of every network.")] = 60,
     initial: Annotated[str | None, typer.Option(help="Weights that networks start from.")] = None,
-    precision: Annotated[str, typer.Option(help="Of ResNet-18 while it learns: float32 or bfloat16.")] = "bfloat16",
+    precision: Annotated[str, typer.Option(help="Of networks while they learn: float32 or bfloat16.")] = "bfloat16",
     threads: Annotated[int, typer.Option(help="To learn with.")] = 1,
 ) -> None:
     """Run what is missing, then write the table of everything that is complete."""

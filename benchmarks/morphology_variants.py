@@ -40,7 +40,7 @@ TREES = 200
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One run. folder: of checkpoints and measures. label_noise: share of the training labels that are wrong. initial: as of
-    TrainSettings. precision: of what a ResNet-18 multiplies in while it learns."""
+    TrainSettings. precision: what networks multiply in while they learn."""
 
     data: str
     folder: Path
@@ -138,7 +138,6 @@ def _train(graph: str, job: Job, dataset: DataSet, *, arm: Arm, drawing: Drawing
     wanted = replace(
         _settings("morphology", job, drawing),
         initial=job.initial,
-        precision=job.precision,
         self_cure=arm.cure,
         options={"reconstruction": arm.reconstruction},
     )
@@ -161,6 +160,7 @@ def _settings(model: str, job: Job, drawing: Drawing) -> TrainSettings:
         image_size=job.image_size,
         drawing=replace(drawing, side_px=job.image_size),
         label_noise=job.label_noise,
+        precision=job.precision,
     )
 
 

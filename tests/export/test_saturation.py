@@ -11,31 +11,33 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from edgeneuro.export.forms import form_named
 from edgeneuro.export.lint.check import lint
 from edgeneuro.runtime.cpu import cpu_features
+from edgeneuro.spec import Array
+from tests.tiny_graphs import SHAPE, graph_of
 
-CHANNELS, SIDE = 32, 8
 RUN = """
 import sys
 import numpy as np
 from edgeneuro.runtime.backends import open_backend
 backend = open_backend("openvino", open(sys.argv[1], "rb").read(), threads=1)
-image = np.ones((1, int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[3])), np.float32)
-print(float(backend.run({"x": image})["y"][0, 0, 4, 4]))
+image = np.ones((1, *map(int, sys.argv[2:])), np.float32)
+print(float(backend.run({"x": image})["y"][0, 0, 3, 3]))
 """
 
 
 def quantised(weight: int) -> onnx.ModelProto:
     """A 3 x 3 convolution whose weights are all `weight` steps of 1 / `weight`, of an image that is 1 everywhere."""
-    arrays = {
-        "s": np.float32(1 / 255),
-        "z": np.uint8(0),
-        "w": np.full((CHANNELS, CHANNELS, 3, 3), weight, np.int8),
-        "ws": np.full(CHANNELS, 1 / weight, np.float32),
-        "wz": np.zeros(CHANNELS, np.int8),
+    channels = SHAPE[1]
+    constants: dict[str, Array] = {
+        "s": np.array(1 / 255, np.float32),
+        "z": np.array(0, np.uint8),
+        "w": np.full((channels, channels, 3, 3), weight, np.int8),
+        "ws": np.full(channels, 1 / weight, np.float32),
+        "wz": np.zeros(channels, np.int8),
     }
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
@@ -43,15 +45,7 @@ def quantised(weight: int) -> onnx.ModelProto:
         helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["f"], axis=0),
         helper.make_node("Conv", ["d", "f"], ["y"], name="conv", pads=[1] * 4),
     ]
-    shape = [1, CHANNELS, SIDE, SIDE]
-    graph = helper.make_graph(
-        nodes,
-        "net",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return graph_of(nodes, constants)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="is about instructions of x86")
@@ -67,14 +61,14 @@ def test_openvino_computes_what_7_bit_weights_say_without_vnni_and_something_els
         path = tmp_path / f"{weight}.onnx"
         onnx.save(quantised(weight), path)
         done = subprocess.run(
-            [sys.executable, "-c", RUN, str(path), str(CHANNELS), str(SIDE)],
+            [sys.executable, "-c", RUN, str(path), *map(str, SHAPE[1:])],
             env={**os.environ, "ONEDNN_MAX_CPU_ISA": isa},
             capture_output=True,
             text=True,
             check=True,
         )
         found[weight] = float(done.stdout)
-    exact = 9.0 * CHANNELS
+    exact = 9.0 * SHAPE[1]
     assert found[63] == pytest.approx(exact, rel=1e-5)
     assert found[127] < 0.6 * exact  # two products of 255 x 127 add up to 64770, and are held at 32767
 
